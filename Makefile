@@ -1,0 +1,61 @@
+# `make demo` and `make test` do all of their own set-up; `make help` lists the rest.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PY_COLORS := 0
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+
+.PHONY: help setup lab demo demo-clean test lint sanity unit contract molecule $(SCENARIOS:%=molecule-%) bench build clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup:  ## the development tools in .venv
+	@tests/setup
+
+lab: setup  ## the Docker engine, the host images and the upstream of the lab
+	@tests/lab/lab up
+
+demo: setup  ## one host, provisioned, verified and left running
+	@tests/demo/demo up
+
+demo-clean:  ## remove the demo
+	@tests/demo/demo clean
+
+test: lint unit contract sanity molecule  ## everything that CI runs
+	@echo "All tests passed."
+
+lint: setup
+	yamllint --strict .
+	ruff check .
+	ruff format --check .
+	ansible-lint --offline
+	antsibull-changelog lint
+
+unit: setup
+	python -m pytest -q tests/unit
+
+contract: setup
+	python -m pytest -q tests/contract
+
+sanity: lab
+	tests/sanity/run oldest
+	tests/sanity/run newest
+
+molecule: $(SCENARIOS:%=molecule-%)
+
+$(SCENARIOS:%=molecule-%): molecule-%: lab
+	eval "$$(tests/lab/lab env | sed 's/^/export /')"
+	molecule test --scenario-name $*
+
+bench: lab  ## what is measured, printed with the machine's load
+	@eval "$$(tests/lab/lab env | sed 's/^/export /')"
+	python tests/bench/bench.py
+
+build: setup  ## the collection's artefact
+	ansible-galaxy collection build --force
+
+clean: demo-clean  ## remove the lab and everything that was installed here
+	@tests/lab/lab down || true
+	rm -rf .venv .cache .demo llm-host-*.tar.gz
