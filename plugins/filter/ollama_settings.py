@@ -1,0 +1,99 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the role ollama: settings in, checked environment and unit text out."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.llm.host.plugins.plugin_utils._settings import (
+    Environment,
+    SettingsError,
+    check_instances,
+    instance_environment,
+)
+from ansible_collections.llm.host.plugins.plugin_utils._systemd import environment_file, environment_lines
+
+DOCUMENTATION = r"""
+name: ollama_settings
+short_description: Check the settings of a host's Ollama instances and make their environments
+version_added: 0.1.0
+author: llm.host contributors (@llm-host)
+description:
+  - Checks every setting as Ollama itself would parse it, and fails with one sentence that says what to write instead.
+  - The first instance does all pulls and prunes of the store that the instances share.
+positional: _input
+options:
+  _input:
+    description: The variables of the role P(llm.host.ollama#role), without their prefix C(ollama_).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the environment of each unit
+  ansible.builtin.debug:
+    msg: "{{ __ollama_settings | llm.host.ollama_settings }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - One dictionary per instance, without any secret.
+    - C(name) and C(unit) say which one it is, C(service) and C(socket) are what M(llm.host.ollama_service) and
+      M(llm.host.host_preflight) want to know of it.
+    - C(environment) is text for its unit. C(secrets) says whether it needs a file for root's eyes besides.
+  type: list
+  elements: dict
+"""
+
+ADVICE = "stop it, or give the instance another port in ollama_instances"
+
+
+def ollama_settings(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """One dictionary per instance: its unit, its URL, and its environment as text for systemd."""
+    units = []
+    for instance, environment in _environments(settings):
+        unit = "ollama.service" if instance["name"] == "default" else f"ollama@{instance['name']}.service"
+        units.append(
+            {
+                "name": instance["name"],
+                "unit": unit,
+                "service": {"unit": unit, "url": f"http://{_reachable(environment.public['OLLAMA_HOST'])}"},
+                "socket": {"unit": unit, "port": int(instance["port"]), "advice": ADVICE},
+                "environment": environment_lines(environment.public),
+                "secrets": bool(environment.secret),
+            }
+        )
+    return units
+
+
+def ollama_secret_environment(settings: t.Mapping[str, t.Any], name: str) -> str:
+    """The lines of the file that only root may read, for the instance ``name``."""
+    return next(environment_file(environment.secret) for instance, environment in _environments(settings) if instance["name"] == name)
+
+
+def _environments(settings: t.Mapping[str, t.Any]) -> list[tuple[t.Mapping[str, t.Any], Environment]]:
+    try:
+        check_instances(settings["instances"])
+        return [
+            (instance, instance_environment(settings, instance=instance, first=index == 0))
+            for index, instance in enumerate(settings["instances"])
+        ]
+    except SettingsError as exc:
+        raise AnsibleFilterError(str(exc)) from None
+
+
+def _reachable(listen: str) -> str:
+    """The address at which the host itself reaches a server that listens on ``listen``."""
+    return listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"ollama_settings": ollama_settings, "ollama_secret_environment": ollama_secret_environment}

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes listen on which TCP ports, read from /proc. PRIVATE to the collection: it can change at any time."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+from pathlib import Path
+
+__all__ = ("Listener", "listeners")
+
+LISTEN = "0A"
+UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket))(?:/|$)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Listener:
+    """A process that listens on a port; ``pid`` 0 and empty texts where the kernel does not say."""
+
+    port: int
+    pid: int = 0
+    program: str = ""
+    unit: str = ""
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return dataclasses.asdict(self)
+
+    def described(self) -> str:
+        if not self.pid:
+            return "another program"
+        return f"{self.program} (process {self.pid}{', ' + self.unit if self.unit else ''})"
+
+
+def listeners(*, ports: t.Collection[int], proc: Path = Path("/proc")) -> list[Listener]:
+    """One Listener for each of ``ports`` that is in use, by port."""
+    sockets: dict[str, int] = {}
+    for table in ("net/tcp", "net/tcp6"):
+        try:
+            lines = (proc / table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            port = int(fields[1].rpartition(":")[2], 16)
+            if fields[3] == LISTEN and port in ports:
+                sockets[fields[9]] = port
+    owners = _owners(sockets, proc=proc) if sockets else {}
+    # One Listener a port: a server that listens on IPv4 and IPv6, or forked workers, are one owner.
+    found = {port: owners.get(inode, Listener(port)) for inode, port in sorted(sockets.items())}
+    return [found[port] for port in sorted(found)]
+
+
+def _owners(sockets: t.Mapping[str, int], *, proc: Path) -> dict[str, Listener]:
+    owners: dict[str, Listener] = {}
+    for process in sorted((entry for entry in proc.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name)):
+        try:
+            for descriptor in (process / "fd").iterdir():
+                inode = _socket_inode(descriptor)
+                if inode in sockets and inode not in owners:
+                    owners[inode] = Listener(
+                        port=sockets[inode], pid=int(process.name), program=(process / "comm").read_text().strip(), unit=_unit(process)
+                    )
+        except OSError:
+            continue
+    return owners
+
+
+def _socket_inode(descriptor: Path) -> str:
+    try:
+        target = str(descriptor.readlink())
+    except OSError:
+        return ""
+    return target[8:-1] if target.startswith("socket:[") else ""
+
+
+def _unit(process: Path) -> str:
+    units = [match for line in (process / "cgroup").read_text().splitlines() for match in UNIT.findall(line)]
+    return units[-1] if units else ""

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of systemd units, and what is to be done so that each runs with its present configuration.
+
+PRIVATE to the collection: it can change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import re
+import typing as t
+
+__all__ = ("Plan", "UnitError", "UnitState", "Units", "make_plan", "modification_times")
+
+PROPERTIES = (
+    "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths",
+    "EnvironmentFiles", "ExecMainStartTimestamp", "NRestarts", "MainPID",
+)  # fmt: skip
+RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+
+
+class UnitError(Exception):
+    """systemctl failed; the text says which command and what it said."""
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitState:
+    """What systemd says of a unit. ``started`` is seconds since the epoch, None while it has no main process."""
+
+    name: str
+    loaded: bool = False
+    active: str = "inactive"
+    enabled: bool = False
+    needs_reload: bool = False
+    files: tuple[str, ...] = ()
+    started: float | None = None
+    restarts: int = 0
+
+    @property
+    def running(self) -> bool:
+        return self.active in ("active", "reloading")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to do to one unit, and why it is restarted."""
+
+    unit: str
+    reload_manager: bool = False
+    enable: bool = False
+    start: bool = False
+    restart: bool = False
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return self.enable or self.start or self.restart
+
+
+def make_plan(state: UnitState, *, pending: t.Sequence[str], changed_at: t.Mapping[str, float]) -> Plan:
+    """Decide from the state alone, so that a run which was killed half-way is finished by the next one.
+
+    ``pending``: what this run changed or, in check mode, would change. ``changed_at``: when each file that the running process
+    was started from last changed.
+    """
+    reasons = list(pending)
+    if state.running and state.started is not None:
+        reasons += [f"{path} changed after the start" for path, when in sorted(changed_at.items()) if when > state.started]
+    restart = state.running and bool(reasons)
+    return Plan(
+        unit=state.name,
+        reload_manager=state.needs_reload or not state.loaded,
+        enable=not state.enabled,
+        start=not state.running,
+        restart=restart,
+        reasons=tuple(reasons) if restart else (),
+    )
+
+
+class Units:
+    """systemctl and journalctl, through a function that runs a command."""
+
+    def __init__(self, run: RunCommand) -> None:
+        self._run = run
+
+    def states(self, names: t.Sequence[str]) -> list[UnitState]:
+        output = self._systemctl("show", "--timestamp=us", f"--property={','.join(PROPERTIES)}", *names)
+        blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.strip().split("\n\n")]
+        return [_state(name, block) for name, block in zip(names, blocks)]
+
+    def apply(self, plans: t.Sequence[Plan]) -> None:
+        if any(plan.reload_manager for plan in plans):
+            self._systemctl("daemon-reload")
+        for verb, chosen in (
+            ("enable", [plan.unit for plan in plans if plan.enable]),
+            ("restart", [plan.unit for plan in plans if plan.restart or plan.start]),
+        ):
+            if chosen:
+                self._systemctl(verb, *chosen)
+
+    def journal(self, name: str, *, lines: int = 15) -> str:
+        """The unit's last lines, without those in which Ollama prints its whole environment."""
+        code, output, dummy = self._run(["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"])
+        return "\n".join(line for line in output.splitlines() if 'env="map[' not in line) if code == 0 else ""
+
+    def _systemctl(self, *arguments: str) -> str:
+        code, output, error = self._run(["systemctl", *arguments])
+        if code != 0:
+            raise UnitError(f"systemctl {' '.join(arguments[:1] + arguments[-1:])} failed: {error.strip() or output.strip()}")
+        return output
+
+
+def _state(name: str, block: t.Mapping[str, str]) -> UnitState:
+    files = [block.get("FragmentPath", ""), *block.get("DropInPaths", "").split()]
+    files += re.findall(r"(/\S+) \(ignore_errors=", block.get("EnvironmentFiles", ""))
+    return UnitState(
+        name=name,
+        loaded=block.get("LoadState") == "loaded",
+        active=block.get("ActiveState", "inactive"),
+        enabled=block.get("UnitFileState") == "enabled",
+        needs_reload=block.get("NeedDaemonReload") == "yes",
+        files=tuple(path for path in files if path),
+        started=_timestamp(block.get("ExecMainStartTimestamp", "")),
+        restarts=int(block.get("NRestarts", "0") or 0),
+    )
+
+
+def _timestamp(text: str) -> float | None:
+    """``Mon 2026-11-23 08:37:11.123456 UTC``, which is in the host's own time zone."""
+    match = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)", text)
+    if not match:
+        return None
+    form = "%Y-%m-%d %H:%M:%S.%f" if "." in match.group(1) else "%Y-%m-%d %H:%M:%S"
+    return datetime.datetime.strptime(match.group(1), form).timestamp()
+
+
+def modification_times(paths: t.Iterable[str]) -> dict[str, float]:
+    """When each path changed; of a link the link itself, since switching a version replaces the link."""
+    times = {}
+    for path in paths:
+        try:
+            times[path] = os.lstat(path).st_mtime
+        except OSError:
+            continue
+    return times
