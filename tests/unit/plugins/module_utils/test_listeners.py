@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import socket
 
+import pytest
+
 from ansible_collections.llm.host.plugins.module_utils._listeners import Listener, listeners
 
 
@@ -23,12 +25,31 @@ def test_a_port_that_nobody_uses_has_no_listener():
     assert listeners(ports={port}) == []
 
 
-def test_the_unit_is_read_from_the_control_group(tmp_path):
+@pytest.fixture
+def recorded(tmp_path):
+    """A /proc in which ollama@gpu0 listens on port 11434."""
     (tmp_path / "net").mkdir()
-    (tmp_path / "net" / "tcp").write_text("header\n0: 0100007F:2CAA 00000000:0000 0A 0:0 0:0 0 0 0 4711 1\n")
+    (tmp_path / "net" / "tcp").write_text(f"header\n0: 0100007F:2CAA 00000000:0000 0A 0:0 0:0 0 {os.getuid()} 0 4711 1\n")
     process = tmp_path / "812"
     (process / "fd").mkdir(parents=True)
     (process / "fd" / "3").symlink_to("socket:[4711]")
     (process / "comm").write_text("ollama\n")
     (process / "cgroup").write_text("1:name=systemd:/docker/abc/system.slice/system-ollama.slice/ollama@gpu0.service\n")
-    assert listeners(ports={11434}, proc=tmp_path) == [Listener(port=11434, pid=812, program="ollama", unit="ollama@gpu0.service")]
+    return tmp_path
+
+
+OWNER = Listener(port=11434, pid=812, program="ollama", unit="ollama@gpu0.service")
+
+
+def test_the_unit_is_read_from_the_control_group(recorded):
+    assert listeners(ports={11434}, proc=recorded) == [OWNER]
+
+
+def test_a_process_of_the_expected_unit_is_the_owner_where_sockets_cannot_be_seen(recorded):
+    (recorded / "812" / "fd" / "3").unlink()
+    assert listeners(ports={11434}, units={11434: "ollama@gpu0.service"}, proc=recorded) == [OWNER]
+
+
+def test_a_process_of_another_unit_is_not(recorded):
+    (recorded / "812" / "fd" / "3").unlink()
+    assert listeners(ports={11434}, units={11434: "ollama.service"}, proc=recorded) == [Listener(port=11434)]

@@ -1,0 +1,349 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry a plan out, one step after the other, and say truthfully what happened.
+
+PRIVATE to the collection: it can change at any time without notice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.llm.host.plugins.module_utils._library import Spec
+from ansible_collections.llm.host.plugins.module_utils._names import ModelName
+from ansible_collections.llm.host.plugins.module_utils._plan import (
+    COPY,
+    CREATE,
+    NONE,
+    PULL,
+    Plan,
+    Record,
+    Step,
+    kept_copies,
+    why_rebuild,
+)
+from ansible_collections.llm.host.plugins.module_utils._registry import Registry, RegistryError
+from ansible_collections.llm.host.plugins.module_utils._server import ApiError, NotFound, OllamaServer, Present
+from ansible_collections.llm.host.plugins.module_utils._state import HostFile, State, StateDir
+
+__all__ = ["Applier", "BuildInput", "Outcome", "PinRefused", "StepFailed", "check_pins", "preload"]
+
+_UNLOAD_PATIENCE = 15.0
+
+
+class StepFailed(Exception):
+    """A step failed; the text names the model, the phase and what the server said."""
+
+
+class PinRefused(Exception):
+    """A registry's tag is not what a pin says; nothing was pulled."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildInput:
+    """The files of a build by the field of the create request that takes them, and the recipe as one number."""
+
+    files: tuple[HostFile, ...] = ()
+    adapters: tuple[HostFile, ...] = ()
+    draft_files: tuple[HostFile, ...] = ()
+    fingerprint: str = ""
+
+    @property
+    def all(self) -> tuple[HostFile, ...]:
+        return (*self.files, *self.adapters, *self.draft_files)
+
+    @property
+    def fields(self) -> dict[str, dict[str, str]]:
+        given = {"files": self.files, "adapters": self.adapters, "draft_files": self.draft_files}
+        return {field: {file.key: file.digest for file in files} for field, files in given.items() if files}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What was done to one model, or in check mode would be: then it is not ``done``."""
+
+    name: ModelName
+    action: str
+    reason: str = ""
+    digest_before: str = ""
+    digest_after: str = ""
+    bytes: int = 0
+    loaded: bool = False
+    done: bool = True
+
+    @property
+    def changed(self) -> bool:
+        if self.action == CREATE and self.done:
+            return self.digest_before != self.digest_after
+        return self.action != NONE
+
+    @classmethod
+    def foreseen(cls, step: Step) -> Outcome:
+        """What check mode says about a step."""
+        before = step.before.digest if step.before else ""
+        after = {NONE: before, PULL: step.pin, COPY: step.pin}.get(step.action, "")
+        return cls(step.name, step.action, step.reason, before, after, done=False)
+
+    @property
+    def result(self) -> dict[str, t.Any]:
+        return {
+            "name": self.name.short,
+            "action": self.action,
+            "reason": self.reason,
+            "digest_before": f"sha256:{self.digest_before}" if self.digest_before else None,
+            "digest_after": f"sha256:{self.digest_after}" if self.digest_after else None,
+            "bytes": self.bytes,
+            "loaded": self.loaded,
+        }
+
+
+def check_pins(plan: Plan, registry: Registry, *, forgive_silence: bool = False) -> tuple[str, ...]:
+    """Ask for the digest of each pinned tag that would be pulled, before anything is.
+
+    Returns warnings: with ``forgive_silence``, a registry that does not answer is one.
+    """
+    refused: list[str] = []
+    warnings: list[str] = []
+    for step in plan.having(PULL):
+        if not step.pin:
+            continue
+        label = step.spec.label if step.spec else step.name.short
+        try:
+            found = registry.manifest(step.name, insecure=bool(step.spec and step.spec.insecure)).digest
+        except RegistryError as exc:
+            if forgive_silence and exc.unreachable:
+                warnings.append(f"{label}: the pin could not be checked: {exc.message}.")
+                continue
+            refused.append(f"{label}: the pin could not be checked: {exc.message}.")
+            continue
+        if found != step.pin:
+            stays = "the model on this host goes on serving" if step.before else "the model is not on this host"
+            refused.append(
+                f"{label}: the pin is sha256:{step.pin}, and the registry's tag is now sha256:{found};"
+                f" {stays}. To move the pin, write digest: sha256:{found} after having tried that version; to stay,"
+                " pull from a mirror that still has the pinned one."
+            )
+    if refused:
+        raise PinRefused("Nothing was pulled. " + " ".join(refused))
+    return tuple(warnings)
+
+
+class Applier:
+    """Carries out steps. ``outcomes`` holds what is done, also when a later step fails."""
+
+    def __init__(
+        self,
+        *,
+        server: OllamaServer,
+        have: t.Sequence[Present],
+        state: State,
+        state_dir: StateDir,
+        builds: t.Mapping[str, BuildInput],
+        keep: int = 1,
+        sleep: t.Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._server = server
+        self._have = tuple(have)
+        self._state = state
+        self._state_dir = state_dir
+        self._builds = builds
+        self._keep = keep
+        self._sleep = sleep
+        self.outcomes: list[Outcome] = []
+
+    def run(self, plan: Plan) -> None:
+        """Take every step, or raise C(StepFailed) at the first that fails."""
+        if plan.having(CREATE):
+            # A build without its record would be built again at each run: find out before, not after.
+            self._state_dir.write(self._state)
+        for step in plan.steps:
+            self.outcomes.append(self._take(step))
+
+    def _take(self, step: Step) -> Outcome:
+        if step.action == NONE:
+            return Outcome.foreseen(step)
+        if step.action == PULL:
+            return self._replace(step, lambda: self._pull(step))
+        if step.action == COPY:
+            return self._replace(step, lambda: self._copy(step))
+        if step.action == CREATE:
+            return self._create(step)
+        return self._remove(step)
+
+    def _find(self, name: ModelName) -> Present | None:
+        return next((present for present in self._have if present.name.key == name.key), None)
+
+    def _refresh(self, step: Step) -> Present | None:
+        with self._explain(step, "reading the list of models"):
+            self._have = self._server.tags()
+        return self._find(step.name)
+
+    @contextlib.contextmanager
+    def _explain(self, step: Step, doing: str) -> t.Iterator[None]:
+        try:
+            yield
+        except ApiError as exc:
+            at = f" at {exc.phase!r}" if exc.phase else ""
+            more = ""
+            if "412" in exc.message or "newer version" in exc.message:
+                with contextlib.suppress(ApiError):
+                    more = f" (Ollama {self._server.version()} is installed here)"
+            raise StepFailed(f"{step.name}: {doing} failed{at}: {exc.message}{more}") from exc
+
+    def _pull(self, step: Step) -> int:
+        with self._explain(step, "the pull"):
+            return self._server.pull(step.name, insecure=bool(step.spec and step.spec.insecure)).bytes
+
+    def _copy(self, step: Step) -> int:
+        source = step.source or step.name
+        with self._explain(step, f"copying {source}"):
+            self._server.copy(source, step.name)
+        return 0
+
+    def _replace(self, step: Step, fetch: t.Callable[[], int]) -> Outcome:
+        """Keep the present version under a second name, fetch, look, and go back if it is not what is pinned."""
+        before = self._find(step.name)
+        backup = step.name.kept_copy(before.digest) if before else None
+        there = self._find(backup) if backup else None
+        fresh = bool(before and backup and (there is None or there.digest != before.digest))
+        if fresh and backup:
+            with self._explain(step, f"keeping the present version as {backup}"):
+                self._server.copy(step.name, backup)
+        try:
+            transferred = fetch()
+        except StepFailed:
+            if fresh and backup:
+                with contextlib.suppress(ApiError):
+                    self._server.delete(backup)
+            raise
+        after = self._refresh(step)
+        if after is None:
+            raise StepFailed(f"{step.name}: Ollama reported success, but does not list the model.")
+        if step.pin and after.digest != step.pin:
+            self._go_back(step, backup, fresh=fresh)
+            raise StepFailed(
+                f"{step.name}: the tag moved while it was pulled: it is sha256:{after.digest}, the pin is"
+                f" sha256:{step.pin}; {'the version from before is back' if backup else 'it was removed again'}."
+            )
+        if before and backup:
+            self._forget_copies(step, before=before, after=after, backup=backup)
+        return Outcome(
+            name=step.name,
+            action=step.action,
+            reason=step.reason,
+            digest_before=before.digest if before else "",
+            digest_after=after.digest,
+            bytes=transferred,
+        )
+
+    def _go_back(self, step: Step, backup: ModelName | None, *, fresh: bool) -> None:
+        with self._explain(step, "putting the version from before back"):
+            if backup is None:
+                self._server.delete(step.name)
+                return
+            self._server.copy(backup, step.name)
+            if fresh:
+                self._server.delete(backup)
+
+    def _forget_copies(self, step: Step, *, before: Present, after: Present, backup: ModelName) -> None:
+        """Drop the copies beyond the number to keep, and those of the version that is in use."""
+        kept = kept_copies(self._have, step.name)
+        others = [item for item in kept if item.digest not in (before.digest, after.digest)]
+        # Ollama orders its list by whole seconds, so the copy just made is put first here and not looked for there.
+        wanted = [backup.key, *(item.name.key for item in others)][: self._keep]
+        if before.digest == after.digest:
+            wanted = []
+        with self._explain(step, "removing versions that are no longer kept"):
+            for present in kept:
+                if present.name.key not in wanted:
+                    self._server.delete(present.name)
+
+    def _create(self, step: Step) -> Outcome:
+        spec = step.spec
+        if spec is None or spec.recipe is None:
+            raise StepFailed(f"{step.name}: there is no recipe to build it from.")
+        build = self._builds.get(step.name.key, BuildInput())
+        before = self._find(step.name)
+        base = self._find(spec.base) if spec.base else None
+        if spec.base and base is None:
+            raise StepFailed(f"{step.name}: its base {spec.base} is not there.")
+        base_digest = base.digest if base else ""
+        if not why_rebuild(
+            record=self._state.records.get(step.name.key),
+            fingerprint=build.fingerprint,
+            before=before,
+            base=spec.base,
+            base_digest=base_digest,
+        ):
+            # Its base was to change and came out the same.
+            digest = before.digest if before else ""
+            return Outcome(step.name, NONE, "its base came out unchanged", digest, digest)
+        for file in build.all:
+            with self._explain(step, f"sending {file.path}"):
+                if not self._server.has_blob(file.digest):
+                    self._server.upload(file)
+        with self._explain(step, "the build"):
+            self._server.create(step.name, {**spec.recipe.fields, **build.fields})
+        after = self._refresh(step)
+        if after is None:
+            raise StepFailed(f"{step.name}: Ollama reported success, but does not list the model.")
+        self._state.records[step.name.key] = Record(
+            fingerprint=build.fingerprint,
+            digest=after.digest,
+            base_digest=base_digest,
+            lines=spec.recipe.lines,
+        )
+        self._state_dir.write(self._state)
+        return Outcome(
+            name=step.name,
+            action=CREATE,
+            reason=step.reason,
+            digest_before=before.digest if before else "",
+            digest_after=after.digest,
+            bytes=0,
+        )
+
+    def _remove(self, step: Step) -> Outcome:
+        with self._explain(step, "unloading"):
+            if any(loaded.name.key == step.name.key for loaded in self._server.running()):
+                self._server.load(step.name, keep_alive=0)
+                self._await_unloaded(step.name)
+        with self._explain(step, "removing"), contextlib.suppress(NotFound):
+            self._server.delete(step.name)
+        self._have = tuple(present for present in self._have if present.name.key != step.name.key)
+        if self._state.records.pop(step.name.key, None):
+            self._state_dir.write(self._state)
+        return Outcome(step.name, step.action, step.reason, step.before.digest if step.before else "", "")
+
+    def _await_unloaded(self, name: ModelName) -> None:
+        pause, waited = 0.1, 0.0
+        while waited < _UNLOAD_PATIENCE:
+            self._sleep(pause)
+            waited += pause
+            pause = min(2.0, pause * 2)
+            if all(loaded.name.key != name.key for loaded in self._server.running()):
+                return
+
+
+def preload(server: OllamaServer, specs: t.Sequence[Spec], outcomes: t.Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """Load what is to be loaded and is not, in its present version; returns the outcomes with C(loaded) filled in."""
+    wanted = {spec.name.key: spec for spec in specs if spec.preload}
+    if not wanted:
+        return tuple(outcomes)
+    doing = "reading which models are loaded"
+    done = []
+    try:
+        loaded = {item.name.key: item.digest for item in server.running()}
+        for outcome in outcomes:
+            spec = wanted.get(outcome.name.key)
+            if spec and loaded.get(outcome.name.key) != outcome.digest_after:
+                doing = f"{spec.name}: loading into memory"
+                server.load(spec.name, keep_alive=spec.keep_alive)
+            done.append(dataclasses.replace(outcome, loaded=True) if spec else outcome)
+    except ApiError as exc:
+        raise StepFailed(f"{doing} failed: {exc.message}") from exc
+    return tuple(done)

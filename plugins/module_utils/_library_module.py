@@ -1,0 +1,241 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules for models share: their options, and the way from options to a result.
+
+PRIVATE to the collection: it can change at any time without notice.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.llm.host.plugins.module_utils._http import OpenUrlTransport
+from ansible_collections.llm.host.plugins.module_utils._library import InputError, Library, Spec, read_library
+from ansible_collections.llm.host.plugins.module_utils._library_apply import (
+    Applier,
+    BuildInput,
+    Outcome,
+    PinRefused,
+    StepFailed,
+    check_pins,
+    preload,
+)
+from ansible_collections.llm.host.plugins.module_utils._plan import Plan, fingerprint, make_plan, plan_diff
+from ansible_collections.llm.host.plugins.module_utils._registry import Registry
+from ansible_collections.llm.host.plugins.module_utils._server import ApiError, OllamaServer, Present, Unreachable
+from ansible_collections.llm.host.plugins.module_utils._state import (
+    HostFile,
+    State,
+    StateDamaged,
+    StateDir,
+    StateError,
+    find_files,
+    host_lock,
+)
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+__all__ = ["api_options", "library_options", "model_options", "run_library"]
+
+Options = t.Dict[str, t.Dict[str, t.Any]]
+
+
+def api_options() -> Options:
+    """The options of the doc fragment C(llm.host.api)."""
+    return {
+        "api_url": {"type": "str", "default": "http://127.0.0.1:11434"},
+        "api_timeout": {"type": "int", "default": 30},
+    }
+
+
+def library_options() -> Options:
+    """The options of how to work that both modules have."""
+    return {
+        "keep": {"type": "int", "default": 1},
+        "lock_timeout": {"type": "int", "default": 3600},
+        "progress_timeout": {"type": "int", "default": 600},
+        "registry_url": {"type": "str"},
+        "state_dir": {"type": "path", "default": "/var/lib/llm-host"},
+    }
+
+
+def model_options() -> Options:
+    """What can be said about one model."""
+    return {
+        "name": {"type": "str", "required": True},
+        "digest": {"type": "str"},
+        "modelfile": {"type": "str"},
+        "modelfile_content": {"type": "str"},
+        "from": {"type": "str"},
+        "system": {"type": "str"},
+        "template": {"type": "str"},
+        "parameters": {"type": "dict"},
+        "license": {"type": "raw"},
+        "messages": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "role": {"type": "str", "required": True, "choices": ["system", "user", "assistant"]},
+                "content": {"type": "str", "required": True},
+            },
+        },
+        "renderer": {"type": "str"},
+        "parser": {"type": "str"},
+        "requires": {"type": "str"},
+        "preload": {"type": "bool", "default": False},
+        "keep_alive": {"type": "str"},
+        "insecure": {"type": "bool", "default": False},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }
+
+
+def run_library(
+    module: AnsibleModule,
+    *,
+    entries: t.Sequence[t.Mapping[str, t.Any]],
+    option: str | None,
+    exclusive: bool = False,
+    allow_empty: bool = False,
+) -> None:
+    """Read, plan, and unless in check mode apply; ends the module."""
+    run = _Run(module)
+    try:
+        library = read_library(entries, option=option)
+        if exclusive and not library.present and not allow_empty:
+            raise InputError(
+                f"{option} declares no model and exclusive is true, which would remove every model from the host: say"
+                " allow_empty: true if that is meant."
+            )
+        run.warn(library.warnings)
+        run.work(library, exclusive=exclusive)
+    except (InputError, StateError, PinRefused, StepFailed) as exc:
+        module.fail_json(msg=str(exc), **run.result)
+    except ApiError as exc:
+        module.fail_json(msg=exc.message, **run.result)
+    module.exit_json(**run.result)
+
+
+class _Run:
+    """One run of a module; ``result`` is true at any time, also when it ends early."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        params = module.params
+        self._module = module
+        self._server = OllamaServer(
+            # A proxy is for the way out; the server is on this host or beside it.
+            OpenUrlTransport(use_proxy=False),
+            params["api_url"],
+            timeout=params["api_timeout"],
+            patience=params["progress_timeout"],
+        )
+        self._registry = Registry(
+            OpenUrlTransport(use_proxy=True),
+            mirror=params["registry_url"] or "",
+            timeout=params["api_timeout"],
+        )
+        self._state_dir = StateDir(params["state_dir"])
+        self._outcomes: t.Sequence[Outcome] = ()
+        self._diff: dict[str, str] = {}
+
+    @property
+    def result(self) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = {
+            "changed": any(outcome.changed for outcome in self._outcomes),
+            "models": [outcome.result for outcome in self._outcomes],
+        }
+        if self._diff and self._module._diff:
+            result["diff"] = self._diff
+        return result
+
+    def warn(self, warnings: t.Iterable[str]) -> None:
+        for warning in warnings:
+            self._module.warn(warning)
+
+    def work(self, library: Library, *, exclusive: bool) -> None:
+        state = self._read_state() if any(spec.recipe for spec in library.present) else State()
+        known = dict(state.digests)
+        builds = {spec.name.key: self._read_build(spec, state) for spec in library.present if spec.recipe is not None}
+
+        def plan_for(have: t.Sequence[Present]) -> Plan:
+            return make_plan(
+                have=have,
+                want=library,
+                records=state.records,
+                fingerprints={key: build.fingerprint for key, build in builds.items()},
+                exclusive=exclusive,
+            )
+
+        have = self._read_tags()
+        plan = plan_for(have)
+        if self._module.check_mode:
+            self._show(plan, state)
+            self.warn(check_pins(plan, self._registry, forgive_silence=True))
+            self._outcomes = [Outcome.foreseen(step) for step in plan.steps]
+            return
+        if not plan.changed:
+            self._show(plan, state)
+            self._outcomes = [Outcome.foreseen(step) for step in plan.steps]
+            if state.digests != known:
+                self._state_dir.write(state)
+        else:
+            params = self._module.params
+            with host_lock(params["state_dir"], patience=params["lock_timeout"]) as waited:
+                if waited:
+                    state.records = self._read_state().records
+                    have = self._server.tags()
+                    plan = plan_for(have)
+                self._show(plan, state)
+                self.warn(check_pins(plan, self._registry))
+                applier = Applier(
+                    server=self._server,
+                    have=have,
+                    state=state,
+                    state_dir=self._state_dir,
+                    builds=builds,
+                    keep=params["keep"],
+                )
+                self._outcomes = applier.outcomes
+                applier.run(plan)
+        self._outcomes = preload(self._server, library.present, self._outcomes)
+
+    def _show(self, plan: Plan, state: State) -> None:
+        self._diff = plan_diff(plan, state.records)
+
+    def _read_tags(self) -> tuple[Present, ...]:
+        try:
+            return self._server.tags()
+        except Unreachable as exc:
+            if self._module.check_mode and exc.refused:
+                # Ollama is not installed or not started yet: what it will find then is an empty store.
+                return ()
+            raise
+
+    def _read_state(self) -> State:
+        try:
+            return self._state_dir.read()
+        except StateDamaged as exc:
+            self._module.warn(str(exc))
+            return State()
+
+    def _read_build(self, spec: Spec, state: State) -> BuildInput:
+        recipe = spec.recipe
+        if recipe is None:
+            return BuildInput()
+        found: dict[str, tuple[HostFile, ...]] = {}
+        for path in recipe.paths:
+            try:
+                found[path] = find_files(path, state)
+            except StateError as exc:
+                if not self._module.check_mode:
+                    raise StateError(f"{spec.label}: {exc}") from exc
+                self._module.warn(f"{spec.label}: {exc}")
+        drafts = [file for path in recipe.drafts for file in found.get(path, ())]
+        sources = [file for path in recipe.files for file in found.get(path, ())] if not recipe.base else []
+        return BuildInput(
+            files=tuple(sources),
+            adapters=found.get(recipe.adapter, ()),
+            draft_files=tuple(drafts),
+            fingerprint=fingerprint(spec, {path: {file.key: file.digest for file in files} for path, files in found.items()}),
+        )

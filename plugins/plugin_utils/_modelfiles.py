@@ -1,0 +1,81 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding, reading and rendering Modelfiles on the controller.
+
+PRIVATE to the collection: it can change at any time without notice.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+__all__ = ["ModelfileReader"]
+
+
+class ModelfileReader:
+    """Reads for one task. A file that several entries name is read and rendered once."""
+
+    def __init__(self, action: ActionBase, variables: dict[str, t.Any]) -> None:
+        self._action = action
+        self._variables = variables
+        self._texts: dict[str, str] = {}
+
+    def fill(self, entry: dict[str, t.Any], *, label: str) -> dict[str, t.Any]:
+        """The entry with the text of its Modelfile in it."""
+        path = entry.get("modelfile")
+        if path is None:
+            return entry
+        if entry.get("modelfile_content") is not None:
+            raise AnsibleActionFail(f"{label}: modelfile and modelfile_content are both given: keep one of them.")
+        return {**entry, "modelfile_content": self._text(str(path), label)}
+
+    def _text(self, path: str, label: str) -> str:
+        if path not in self._texts:
+            found = self._find(path, label)
+            text = self._action._loader.get_text_file_contents(found)
+            self._texts[path] = self._render(text, found) if path.endswith(".j2") else text
+        return self._texts[path]
+
+    def _find(self, path: str, label: str) -> str:
+        directories = ("templates", "files") if path.endswith(".j2") else ("files", "templates")
+        for directory in directories:
+            try:
+                return self._action._find_needle(directory, path)
+            except AnsibleError:
+                continue
+        bases = self._bases()
+        for base in bases:
+            candidate = os.path.join(base, path)
+            if os.path.isfile(candidate):
+                return candidate
+        raise AnsibleActionFail(
+            f"{label}: the Modelfile {path!r} is not on the controller: it is searched for in files and templates as"
+            f" usual, and in {', '.join(bases) or 'the directory of the inventory'}."
+        )
+
+    def _bases(self) -> list[str]:
+        sources = self._variables.get("ansible_inventory_sources") or ()
+        names = [self._variables.get("inventory_dir"), *(_directory(source) for source in sources)]
+        names.append(self._variables.get("playbook_dir"))
+        return list(dict.fromkeys(str(name) for name in names if name))
+
+    def _render(self, text: str, found: str) -> str:
+        search = [os.path.dirname(found), *self._variables.get("ansible_search_path", ())]
+        templar = self._action._templar.copy_with_new_env(searchpath=search, available_variables=self._variables)
+        rendered = templar.template(
+            trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": False}
+        )
+        return "" if rendered is None else str(rendered)
+
+
+def _directory(source: t.Any) -> str | None:
+    name = str(source)
+    if "," in name:
+        return None
+    return name if os.path.isdir(name) else os.path.dirname(name)

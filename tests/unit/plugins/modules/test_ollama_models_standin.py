@@ -1,0 +1,381 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules against the stand-in: the requests, the store and the registry are as in production."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+import urllib.request
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.llm.host.plugins.modules import ollama_model, ollama_models
+
+TESTS = Path(__file__).parents[3]
+STORE = TESTS / "data" / "models" / "store"
+GGUF = TESTS / "data" / "models" / "tiny.gguf"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def call(method: str, url: str, body: t.Any = None) -> t.Any:
+    data = None if body is None else json.dumps(body).encode()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url, data=data, method=method), timeout=10) as reply:
+        text = reply.read()
+    return json.loads(text) if text else None
+
+
+def start(command: list[str], url: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **environment})
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            call("GET", url)
+            return process
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+    process.kill()
+    raise AssertionError(f"{command} does not answer: {log.read_text()}")
+
+
+class Lab:
+    """One registry and one Ollama, and the modules called on them."""
+
+    def __init__(self, directory: Path, upstream: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.directory = directory
+        self.upstream = upstream
+        self.registry = upstream.removeprefix("http://")
+        self.api = f"http://127.0.0.1:{free_port()}"
+        self._capsys = capsys
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **environment: str) -> None:
+        self._process = start(
+            [sys.executable, "-m", "ollama_standin", "serve"],
+            f"{self.api}/api/version",
+            self.directory / "ollama.log",
+            PYTHONPATH=str(TESTS / "standin"),
+            OLLAMA_HOST=self.api.removeprefix("http://"),
+            OLLAMA_MODELS=str(self.directory / "models"),
+            HOME=str(self.directory),
+            **environment,
+        )
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def name(self, model: str) -> str:
+        return f"{self.registry}/library/{model}"
+
+    def pulled(self, model: str, **more: t.Any) -> dict[str, t.Any]:
+        return {"name": self.name(model), "insecure": True, **more}
+
+    def tags(self) -> dict[str, str]:
+        return {item["name"]: item["digest"] for item in call("GET", f"{self.api}/api/tags")["models"]}
+
+    def registry_digest(self, tag: str) -> str:
+        return str(call("GET", f"{self.upstream}/_upstream/tags")[f"library/{tag}"])
+
+    def move(self, tag: str, variant: str) -> str:
+        model, _, name = tag.partition(":")
+        return str(call("POST", f"{self.upstream}/_upstream/tag", {"model": model, "tag": name, "variant": variant})["digest"])
+
+    def run(self, models: list[dict[str, t.Any]], *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        return self._main(ollama_models, {"models": models, **options}, check=check)
+
+    def run_one(self, *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        return self._main(ollama_model, options, check=check)
+
+    def _main(self, module: t.Any, options: dict[str, t.Any], *, check: bool) -> dict[str, t.Any]:
+        arguments = {
+            "api_url": self.api,
+            "api_timeout": 5,
+            "state_dir": str(self.directory / "state"),
+            **options,
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+        }
+        self._capsys.readouterr()
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        return t.cast("dict[str, t.Any]", json.loads(self._capsys.readouterr().out))
+
+    def both(self, models: list[dict[str, t.Any]], **options: t.Any) -> dict[str, t.Any]:
+        """A check run, which must change nothing and foresee everything, then the real one."""
+        before = self.tags()
+        foreseen = self.run(models, check=True, **options)
+        assert self.tags() == before
+        done = self.run(models, **options)
+        assert "failed" not in done, done["msg"]
+        assert (foreseen["changed"], foreseen["diff"]) == (done["changed"], done["diff"])
+        summary = [[(item["name"], item["action"], item["reason"]) for item in run["models"]] for run in (foreseen, done)]
+        assert summary[0] == summary[1]
+        return done
+
+
+@pytest.fixture(name="upstream", scope="module")
+def _upstream(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("upstream")
+    shutil.copytree(STORE, directory / "store")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = start(
+        [
+            sys.executable,
+            str(TESTS / "standin" / "upstream.py"),
+            *("--store", str(directory / "store"), "--bind", "127.0.0.1", "--http-port", str(port)),
+        ],
+        f"{url}/_upstream/tags",
+        directory / "log",
+    )
+    yield url
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(name="lab")
+def _lab(tmp_path, upstream, capsys, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    call("DELETE", f"{upstream}/_upstream/tags")
+    call("DELETE", f"{upstream}/_upstream/faults")
+    lab = Lab(tmp_path, upstream, capsys)
+    lab.start()
+    yield lab
+    lab.stop()
+
+
+def actions(result: dict[str, t.Any]) -> list[tuple[str, bool]]:
+    return [(item["action"], item["digest_before"] != item["digest_after"]) for item in result["models"]]
+
+
+def test_pull_again_move_the_pin_again_remove_again(lab):
+    first = lab.registry_digest("tiny:latest")
+    pinned = lab.pulled("tiny", digest=first)
+
+    done = lab.both([pinned])
+    assert actions(done) == [("pull", True)]
+    assert done["models"][0]["digest_after"] == f"sha256:{first}"
+    assert lab.tags() == {f"{lab.name('tiny')}:latest": first}
+    assert actions(lab.both([pinned])) == [("none", False)]
+
+    second = lab.move("tiny:latest", "a licence")
+    moved = lab.pulled("tiny", digest=f"sha256:{second}")
+    assert actions(lab.both([pinned])) == [("none", False)]
+    assert actions(lab.both([moved])) == [("pull", True)]
+    assert lab.tags() == {f"{lab.name('tiny')}:latest": second, f"{lab.name('tiny')}:latest-{first[:12]}": first}
+    assert actions(lab.both([moved])) == [("none", False)]
+
+    gone = {"name": lab.name("tiny"), "state": "absent"}
+    assert actions(lab.both([gone])) == [("remove", True)]
+    assert actions(lab.both([gone])) == [("none", False)]
+
+
+def test_a_moved_tag_is_refused_and_the_old_model_is_still_there(lab):
+    first = lab.registry_digest("tiny:latest")
+    lab.run([lab.pulled("tiny", digest=first)])
+    wanted = "0" * 64
+    lab.move("tiny:latest", "upstream moved")
+    for check in (True, False):
+        result = lab.run([lab.pulled("tiny", digest=wanted)], check=check)
+        assert result["failed"]
+        assert result["msg"].startswith("Nothing was pulled.")
+    assert lab.tags() == {f"{lab.name('tiny')}:latest": first}
+
+
+def test_going_back_to_the_kept_version_needs_no_registry(lab):
+    first = lab.registry_digest("tiny:latest")
+    lab.run([lab.pulled("tiny", digest=first)])
+    second = lab.move("tiny:latest", "second")
+    lab.run([lab.pulled("tiny", digest=second)])
+    call("PUT", f"{lab.upstream}/_upstream/faults", [{"path": "/v2/", "status": 500}])
+    assert actions(lab.both([lab.pulled("tiny", digest=first)])) == [("copy", True)]
+    assert lab.tags() == {f"{lab.name('tiny')}:latest": first, f"{lab.name('tiny')}:latest-{second[:12]}": second}
+
+
+def test_the_order_of_builds_follows_from_what_they_are_made_of(lab):
+    models = [
+        {"name": "top", "from": "middle", "parameters": {"temperature": 0.1}},
+        {"name": "middle", "from": lab.name("tiny"), "system": "Be brief."},
+        lab.pulled("tiny"),
+    ]
+    done = lab.both(models)
+    assert [item["name"] for item in done["models"]] == [f"{lab.name('tiny')}:latest", "middle:latest", "top:latest"]
+    assert actions(done) == [("pull", True), ("create", True), ("create", True)]
+    assert actions(lab.both(models)) == [("none", False)] * 3
+
+
+def test_a_build_is_repeated_when_and_only_when_something_changed(lab):
+    base = lab.pulled("tiny")
+    team = {"name": "team", "modelfile_content": f"FROM {lab.name('tiny')}\nSYSTEM one\nLICENSE MIT\n"}
+    lab.both([base, team])
+    assert actions(lab.both([base, team])) == [("none", False), ("none", False)]
+
+    comment = {**team, "modelfile_content": "# a comment\n" + team["modelfile_content"]}
+    assert actions(lab.both([base, comment])) == [("none", False), ("none", False)]
+
+    changed = {**team, "modelfile_content": team["modelfile_content"].replace("one", "two")}
+    done = lab.both([base, changed])
+    assert actions(done) == [("none", False), ("create", True)]
+    assert set(done["diff"]["before"].splitlines()) - set(done["diff"]["after"].splitlines()) > {"  SYSTEM one"}
+
+    call("POST", f"{lab.api}/api/create", {"model": "team", "from": lab.name("tiny"), "system": "by hand", "stream": False})
+    assert actions(lab.both([base, changed])) == [("none", False), ("create", True)]
+
+    moved = {**base, "digest": lab.move("tiny:latest", "a new base")}
+    assert actions(lab.both([moved, changed])) == [("pull", True), ("create", True)]
+    assert actions(lab.both([moved, changed])) == [("none", False), ("none", False)]
+
+
+def test_a_lost_record_means_a_build_but_no_change(lab):
+    models = [lab.pulled("tiny"), {"name": "team", "from": lab.name("tiny"), "system": "hi"}]
+    lab.both(models)
+    shutil.rmtree(lab.directory / "state")
+    done = lab.run(models)
+    assert (done["changed"], actions(done)) == (False, [("none", False), ("create", False)])
+
+
+def test_a_gguf_file_on_the_host_becomes_a_model_once(lab):
+    models = [{"name": "mine", "from": str(GGUF)}]
+    assert actions(lab.both(models)) == [("create", True)]
+    assert actions(lab.both(models)) == [("none", False)]
+
+
+def test_exclusive_removes_what_is_not_declared_but_not_what_is_needed(lab):
+    lab.run([lab.pulled("tiny"), lab.pulled("embed"), {"name": "team", "from": lab.name("tiny"), "system": "hi"}])
+    second = lab.move("tiny:latest", "second")
+    lab.run([lab.pulled("tiny", digest=second)])
+    names = set(lab.tags())
+    done = lab.both([{"name": "team", "from": lab.name("tiny"), "system": "hi"}], exclusive=True)
+    assert [item["name"] for item in done["models"] if item["action"] == "remove"] == [f"{lab.name('embed')}:latest"]
+    assert set(lab.tags()) == names - {f"{lab.name('embed')}:latest"}
+
+
+def test_preloaded_models_are_in_memory_and_are_not_loaded_twice(lab):
+    models = [lab.pulled("tiny", preload=True, keep_alive="-1"), lab.pulled("embed", preload=True)]
+    assert [item["loaded"] for item in lab.run(models)["models"]] == [True, True]
+    assert len(call("GET", f"{lab.api}/api/ps")["models"]) == 2
+    call("DELETE", f"{lab.api}/_standin/seen")
+    assert not lab.run(models)["changed"]
+    seen = [item["path"] for item in call("GET", f"{lab.api}/_standin/seen")["requests"]]
+    assert [path for path in seen if path.startswith("/api/")] == ["/api/tags", "/api/ps"]
+
+
+def test_a_run_without_changes_asks_once(lab):
+    models = [lab.pulled("tiny"), {"name": "team", "from": lab.name("tiny"), "system": "hi"}]
+    lab.run(models)
+    call("DELETE", f"{lab.api}/_standin/seen")
+    lab.run(models)
+    seen = [item["path"] for item in call("GET", f"{lab.api}/_standin/seen")["requests"]]
+    assert [path for path in seen if path.startswith("/api/")] == ["/api/tags"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        pytest.param({"path": "/manifests/", "status": 404}, "file does not exist", id="404"),
+        pytest.param({"path": "/manifests/", "status": 500, "text": "out of order"}, "out of order", id="500"),
+        pytest.param({"path": "/manifests/", "status": 429, "text": "slow down"}, "slow down", id="429"),
+        pytest.param({"path": "/manifests/", "status": 401}, "the pull failed", id="401"),
+        pytest.param({"path": "/blobs/sha256:79dc5e55", "wrong_bytes": True}, "digest mismatch", id="wrong-bytes"),
+    ],
+)
+def test_a_pull_that_fails_says_why_and_the_next_run_repairs(lab, fault, says):
+    call("PUT", f"{lab.upstream}/_upstream/faults", [fault])
+    result = lab.run([lab.pulled("tiny")])
+    assert result["failed"]
+    assert says in result["msg"]
+    assert result["msg"].startswith(f"{lab.name('tiny')}:latest: the pull failed at '")
+    assert lab.tags() == {}
+    call("DELETE", f"{lab.upstream}/_upstream/faults")
+    assert actions(lab.both([lab.pulled("tiny")])) == [("pull", True)]
+
+
+def test_a_stream_that_ends_without_success_is_a_failure(lab):
+    call("PUT", f"{lab.api}/_standin/faults", {"pull_cut": True})
+    result = lab.run([lab.pulled("tiny")])
+    assert result["failed"]
+    assert "the pull failed at" in result["msg"]
+
+
+def test_a_server_that_is_killed_during_a_pull_loses_nothing_that_works(lab):
+    lab.run([lab.pulled("embed")])
+    call("PUT", f"{lab.upstream}/_upstream/faults", [{"path": "/blobs/", "bytes_per_second": 50_000}])
+    killer = threading.Timer(1.0, lab.stop)
+    killer.start()
+    result = lab.run([lab.pulled("embed"), lab.pulled("tiny")])
+    killer.join()
+    assert "the pull failed at 'pulling " in result["msg"]
+    assert [item["name"] for item in result["models"]] == [f"{lab.name('embed')}:latest"]
+    call("DELETE", f"{lab.upstream}/_upstream/faults")
+    lab.start()
+    assert set(lab.tags()) == {f"{lab.name('embed')}:latest"}
+    assert actions(lab.both([lab.pulled("embed"), lab.pulled("tiny")])) == [("none", False), ("pull", True)]
+
+
+def test_a_registry_that_stalls_is_given_up_after_the_time_that_is_asked_for(lab):
+    call("PUT", f"{lab.upstream}/_upstream/faults", [{"path": "/blobs/", "stall": 8}])
+    begun = time.monotonic()
+    result = lab.run([lab.pulled("tiny")], progress_timeout=2)
+    assert time.monotonic() - begun < 6
+    assert "the pull failed at 'pulling " in result["msg"]
+
+
+def test_two_runs_at_once_take_turns(lab):
+    call("PUT", f"{lab.upstream}/_upstream/faults", [{"path": "/blobs/", "bytes_per_second": 300_000}])
+    first = multiprocessing.get_context("fork").Process(target=lab.run, args=([lab.pulled("tiny")],))
+    first.start()
+    deadline = time.monotonic() + 10
+    while not any(item["path"] == "/api/pull" for item in call("GET", f"{lab.api}/_standin/seen")["requests"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    second = lab.run([lab.pulled("tiny")])
+    first.join(20)
+    assert (first.exitcode, second["changed"], actions(second)) == (0, False, [("none", False)])
+
+
+def test_a_build_that_fails_leaves_the_old_model_and_the_next_run_repairs(lab):
+    models = [lab.pulled("tiny"), {"name": "team", "from": lab.name("tiny"), "system": "one"}]
+    lab.run(models)
+    before = lab.tags()
+    models[1]["system"] = "two"
+    call("PUT", f"{lab.api}/_standin/faults", {"create_error": "no space left on device"})
+    result = lab.run(models)
+    assert "team:latest: the build failed" in result["msg"]
+    assert "no space left on device" in result["msg"]
+    assert lab.tags() == before
+    call("PUT", f"{lab.api}/_standin/faults", {})
+    assert actions(lab.both(models)) == [("none", False), ("create", True)]
+
+
+def test_check_mode_works_without_a_server_and_a_real_run_says_what_is_wrong(lab):
+    lab.stop()
+    assert lab.run([lab.pulled("tiny")], check=True)["changed"]
+    assert lab.run([lab.pulled("tiny")])["msg"] == f"Cannot reach Ollama at {lab.api}: connection refused"
+
+
+def test_one_model_by_hand(lab):
+    options = lab.pulled("tiny")
+    assert lab.run_one(check=True, **options)["changed"]
+    assert lab.run_one(**options)["changed"]
+    assert not lab.run_one(**options)["changed"]
