@@ -1,0 +1,263 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Create: from a stored model or from uploaded GGUF files, with the exact bytes of the real server."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import posixpath
+import re
+import struct
+import typing as t
+
+from ollama_standin import gguf, gojson, model, names, rewrite
+from ollama_standin.errors import ApiError
+from ollama_standin.store import CONFIG_TYPE, MEDIA, Layer, Manifest, Store
+
+__all__ = ["CreateError", "Creator"]
+
+Progress = t.Callable[[dict[str, t.Any]], None]
+QUANTIZE = {"F32": 0, "F16": 1, "BF16": 32, "Q8_0": 7, "Q4_K_S": 14, "Q4_K_M": 15, "Q4_K": 15}
+_CONFIG_KEYS = (
+    "model_format",
+    "model_family",
+    "model_families",
+    "model_type",
+    "file_type",
+    "renderer",
+    "parser",
+    "requires",
+    "remote_host",
+    "remote_model",
+    "capabilities",
+    "context_length",
+    "embedding_length",
+    "base_name",
+    "draft",
+    "architecture",
+    "os",
+)
+_ACTION = re.compile(r"\{\{-?\s*(\w*)")
+
+
+class CreateError(Exception):
+    """A failure after the stream began; becomes its last line."""
+
+
+def check_files(files: t.Mapping[str, str]) -> None:
+    """The check that comes before anything is streamed."""
+    for key in files:
+        clean = posixpath.normpath(key)
+        if key.startswith("/") or clean == ".." or clean.startswith("../"):
+            raise ApiError(400, "file path must be relative")
+
+
+def check_template(text: str) -> None:
+    """Find what Go's template parser would refuse first: open actions and unbalanced blocks."""
+    depth = 0
+    for match in re.finditer(r"\{\{", text):
+        line = text.count("\n", 0, match.start()) + 1
+        if "}}" not in text[match.end() :]:
+            raise ApiError(400, f"template error: template: :{line}: unclosed action")
+        word = t.cast("re.Match[str]", _ACTION.match(text, match.start()))[1]
+        depth += word in ("if", "range", "with", "block", "define")
+        depth -= word == "end"
+        if depth < 0:
+            raise ApiError(400, f"template error: template: :{line}: unexpected {{{{end}}}}")
+    if depth:
+        raise ApiError(400, f"template error: template: :{text.count(chr(10)) + 1}: unexpected EOF")
+
+
+def _floats(value: t.Any) -> t.Any:
+    """Numbers pass through float64, as they do in the server."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return float(value)
+    if isinstance(value, list):
+        return [_floats(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _floats(value[key]) for key in sorted(value)}
+    return value
+
+
+@dataclasses.dataclass
+class Creator:
+    """One create request on its way into the store."""
+
+    store: Store
+    request: t.Mapping[str, t.Any]
+    progress: Progress
+    pull: t.Callable[[names.Name], None]
+    no_prune: bool
+
+    def run(self, target: names.Name) -> None:
+        """Write the model; ApiError and CreateError carry the words for the client."""
+        if self.request.get("from"):
+            layers, config = self._from_model(str(self.request["from"]))
+        elif self.request.get("files") is not None:
+            layers, config = self._from_files(dict(self.request["files"]))
+        else:
+            raise ApiError(400, "neither 'from' or 'files' was specified")
+        if self.request.get("adapters"):
+            layers = self._with_adapters(layers, dict(self.request["adapters"]))
+        layers, fresh = self._with_given(layers)
+        for layer in layers:
+            verb = "creating new" if layer.digest in fresh else "using existing"
+            self.progress({"status": f"{verb} layer {layer.digest}"})
+        for key in ("renderer", "parser", "requires"):
+            if self.request.get(key):
+                config[key] = self.request[key]
+        ordered = {key: config[key] for key in _CONFIG_KEYS if config.get(key)}
+        digest, size, _ = self.store.add_blob([(gojson.dumps(ordered) + "\n").encode()])
+        manifest = Manifest(config=Layer(CONFIG_TYPE, digest, size), layers=tuple(layers))
+        self.progress({"status": "writing manifest"})
+        with self.store.lock:
+            old = self.store.manifest(target)
+            self.store.write_manifest(target, manifest.encode())
+            if old is not None and not self.no_prune:
+                self.store.remove_unused(old.digests)
+
+    def _from_model(self, text: str) -> tuple[list[Layer], dict[str, t.Any]]:
+        name = names.parse(text.removesuffix(":local"))
+        if not name.valid:
+            raise ApiError(400, "invalid model name")
+        name = self.store.existing(name)
+        base = model.load(self.store, name)
+        if base is None:
+            self.pull(name)
+            base = model.load(self.store, name)
+            if base is None:
+                raise CreateError(f"model '{name.short}' not found")
+        layers = [dataclasses.replace(layer, origin=name.short) for layer in base.manifest.layers]
+        config: dict[str, t.Any] = {
+            key: base.config[key] for key in ("model_format", "renderer", "parser", "requires", "capabilities") if key in base.config
+        }
+        return layers, self._describe(layers, config)
+
+    def _describe(self, layers: list[Layer], config: dict[str, t.Any]) -> dict[str, t.Any]:
+        models = [layer for layer in layers if layer.kind == "model"]
+        config = {**config, "architecture": "amd64", "os": "linux"}
+        if models:
+            header = gguf.read(self.store.blob_path(models[0].digest))
+            config |= {
+                "model_family": header.architecture,
+                "model_families": [header.architecture] * len(models),
+                "model_type": header.parameter_size,
+                "file_type": header.file_type,
+            }
+        return config
+
+    def _from_files(self, files: dict[str, str]) -> tuple[list[Layer], dict[str, t.Any]]:
+        if not files:
+            raise ApiError(400, "no files provided to convert")
+        self.fresh_files: set[str] = set()
+        if any(key.endswith(".safetensors") for key in files):
+            raise ApiError(400, "unknown type")
+        for key, digest in files.items():
+            if not key.endswith(".gguf") and not self._is_gguf(digest):
+                raise ApiError(400, "unknown type")
+        self.progress({"status": "parsing GGUF"})
+        layers = [self._gguf_layer(key, digest) for key, digest in sorted(files.items())]
+        return layers, self._describe(layers, {"model_format": "gguf"})
+
+    def _is_gguf(self, digest: str) -> bool:
+        try:
+            with open(self.store.blob_path(digest), "rb") as stream:
+                return stream.read(4) == b"GGUF"
+        except OSError:
+            return False
+
+    def _gguf_layer(self, key: str, digest: str) -> Layer:
+        path = self.store.blob_path(digest)
+        try:
+            header = gguf.read(path)
+        except FileNotFoundError:
+            raise CreateError(f"open {path}: no such file or directory") from None
+        except gguf.GgufError as error:
+            raise ApiError(400, str(error)) from None
+        if header.kind != "model":
+            return Layer(f"{MEDIA}{header.kind}", digest, os.path.getsize(path), origin=key)
+        data = self._quantized(path, header) or rewrite.result(digest)
+        self.progress({"status": "verifying conversion"})
+        if data is None:
+            return Layer(f"{MEDIA}model", digest, os.path.getsize(path))
+        new, size, created = self.store.add_blob([data])
+        if created:
+            self.fresh_files.add(new)
+        return Layer(f"{MEDIA}model", new, size)
+
+    def _quantized(self, path: str, header: gguf.Gguf) -> bytes | None:
+        """Only the file type in the metadata changes: enough for what the API tells about it."""
+        wanted = str(self.request.get("quantize") or self.request.get("quantization") or "").upper()
+        if not wanted:
+            return None
+        if wanted not in QUANTIZE:
+            raise CreateError(f"unsupported quantization type {wanted} - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0")
+        if header.file_type not in ("F16", "BF16", "F32"):
+            raise CreateError("quantization is only supported for F16, BF16 and F32 models")
+        size = os.path.getsize(path)
+        for completed in (0, size):
+            self.progress(
+                {
+                    "status": f"quantizing {header.file_type} model to {wanted}",
+                    "digest": "0" * 19,
+                    "total": size,
+                    **({"completed": completed} if completed else {}),
+                }
+            )
+        with open(path, "rb") as stream:
+            data = bytearray(stream.read())
+        offset = header.offsets.get("general.file_type")
+        if offset is not None:
+            struct.pack_into("<I", data, offset, QUANTIZE[wanted])
+        return bytes(data)
+
+    def _with_adapters(self, layers: list[Layer], adapters: dict[str, str]) -> list[Layer]:
+        if len(adapters) > 1:
+            raise ApiError(400, "only one adapter is currently supported")
+        for key, digest in adapters.items():
+            path = self.store.blob_path(digest)
+            if not os.path.exists(path):
+                raise CreateError(f"open {path}: no such file or directory")
+            layers = [*layers, Layer(f"{MEDIA}adapter", digest, os.path.getsize(path), origin=key)]
+        return layers
+
+    def _with_given(self, layers: list[Layer]) -> tuple[list[Layer], set[str]]:
+        """Replace, append and merge what the request gives."""
+        fresh: set[str] = set(getattr(self, "fresh_files", ()))
+
+        def add(kind: str, text: str) -> None:
+            digest, size, created = self.store.add_blob([text.encode()])
+            layers.append(Layer(f"{MEDIA}{kind}", digest, size))
+            fresh.update([digest] if created else [])
+
+        def drop(*kinds: str) -> None:
+            layers[:] = [layer for layer in layers if layer.kind not in kinds]
+
+        layers = list(layers)
+        if template := self.request.get("template"):
+            check_template(str(template))
+            drop("template", "prompt")
+            add("template", str(template))
+        if system := self.request.get("system"):
+            drop("system")
+            add("system", str(system))
+        license_ = self.request.get("license") or []
+        for text in [license_] if isinstance(license_, str) else license_:
+            add("license", str(text))
+        base: dict[str, t.Any] = {}
+        for layer in layers:
+            if layer.kind == "params":
+                base |= gojson.decode(self.store.read_blob(layer.digest).decode())
+        given = {key: value for key, value in (self.request.get("parameters") or {}).items()}
+        if base or given:
+            drop("params")
+            add("params", gojson.dumps(_floats({**base, **given})) + "\n")
+        if messages := self.request.get("messages"):
+            drop("messages")
+            plain = [{"role": str(item.get("role", "")).lower(), "content": item.get("content", "")} for item in messages]
+            add("messages", gojson.dumps(plain) + "\n")
+        return layers, fresh
