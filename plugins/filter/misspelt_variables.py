@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
+from pathlib import Path
+
+import yaml
 
 from ansible_collections.llm.host.plugins.plugin_utils._settings import misspelt
 
@@ -17,15 +21,10 @@ author: llm.host contributors (@llm-host)
 description:
   - Ansible ignores a variable that nobody reads, so a misspelt setting has no effect and no error.
   - Variables of your own are left alone unless their name is close to that of a role's variable.
-positional: _input, known
+positional: _input
 options:
   _input:
     description: Names of variables that are set.
-    type: list
-    elements: str
-    required: true
-  known:
-    description: Names of variables that are read.
     type: list
     elements: str
     required: true
@@ -37,7 +36,7 @@ EXAMPLES = r"""
     that: __misspelt | length == 0
     fail_msg: "{{ __misspelt | join(' ') }}"
   vars:
-    __misspelt: "{{ query('ansible.builtin.varnames', '^ollama_') | llm.host.misspelt_variables(['ollama_version']) }}"
+    __misspelt: "{{ query('ansible.builtin.varnames', '^ollama_') | llm.host.misspelt_variables }}"
 """
 
 RETURN = r"""
@@ -48,9 +47,21 @@ _value:
 """
 
 
-def misspelt_variables(names: t.Iterable[str], known: t.Collection[str]) -> list[str]:
-    """One sentence for each name that is close to a known one without being one."""
-    return [f"{name} is not a variable of this collection: did you mean {close}?" for name, close in misspelt(names, known=known)]
+ROLES = Path(__file__).parents[2] / "roles"
+
+
+def misspelt_variables(names: t.Iterable[str], known: t.Collection[str] | None = None) -> list[str]:
+    """One sentence for each name that is close to a variable of the collection's roles without being one."""
+    return [
+        f"{name} is not a variable of this collection: did you mean {close}?" for name, close in misspelt(names, known=variables_of_roles())
+    ]
+
+
+@functools.cache
+def variables_of_roles() -> frozenset[str]:
+    """The public variables of all roles, as their argument specs name them."""
+    specs = (yaml.safe_load(path.read_text())["argument_specs"] for path in ROLES.glob("*/meta/argument_specs.yml"))
+    return frozenset(name for spec in specs for entry in spec.values() for name in entry["options"])
 
 
 class FilterModule:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
 
 DOCUMENTATION = r"""

@@ -71,6 +71,15 @@ def ollama_settings(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     return units
 
 
+def ollama_problems(settings: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the settings, a sentence each; the first problem hides others."""
+    try:
+        _environments(settings)
+    except AnsibleFilterError as exc:
+        return [str(exc)]
+    return []
+
+
 def ollama_secret_environment(settings: t.Mapping[str, t.Any], name: str) -> str:
     """The lines of the file that only root may read, for the instance ``name``."""
     return next(environment_file(environment.secret) for instance, environment in _environments(settings) if instance["name"] == name)
@@ -96,4 +105,8 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"ollama_settings": ollama_settings, "ollama_secret_environment": ollama_secret_environment}
+        return {
+            "ollama_problems": ollama_problems,
+            "ollama_secret_environment": ollama_secret_environment,
+            "ollama_settings": ollama_settings,
+        }

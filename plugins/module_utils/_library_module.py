@@ -22,6 +22,7 @@ from ansible_collections.llm.host.plugins.module_utils._library_apply import (
     preload,
 )
 from ansible_collections.llm.host.plugins.module_utils._plan import Plan, fingerprint, make_plan, plan_diff
+from ansible_collections.llm.host.plugins.module_utils._proxy import proxy_options, use_proxies
 from ansible_collections.llm.host.plugins.module_utils._registry import Registry
 from ansible_collections.llm.host.plugins.module_utils._server import ApiError, OllamaServer, Present, Unreachable
 from ansible_collections.llm.host.plugins.module_utils._state import (
@@ -58,6 +59,7 @@ def library_options() -> Options:
         "progress_timeout": {"type": "int", "default": 600},
         "registry_url": {"type": "str"},
         "state_dir": {"type": "path", "default": "/var/lib/llm-host"},
+        **proxy_options(),
     }
 
 
@@ -122,6 +124,7 @@ class _Run:
 
     def __init__(self, module: AnsibleModule) -> None:
         params = module.params
+        use_proxies(params)
         self._module = module
         self._server = OllamaServer(
             # A proxy is for the way out; the server is on this host or beside it.

@@ -34,9 +34,13 @@ class Listener:
         return f"{self.program} (process {self.pid}{', ' + self.unit if self.unit else ''})"
 
 
-def listeners(*, ports: t.Collection[int], proc: Path = Path("/proc")) -> list[Listener]:
-    """One Listener for each of ``ports`` that is in use, by port."""
-    sockets: dict[str, int] = {}
+def listeners(*, ports: t.Collection[int], units: t.Mapping[int, str] | None = None, proc: Path = Path("/proc")) -> list[Listener]:
+    """One Listener for each of ``ports`` that is in use, by port.
+
+    ``units`` says which unit is expected at a port. It decides where the kernel does not let root see whose socket it is, as in
+    containers: then a process of that unit which runs as the socket's user is taken for the owner.
+    """
+    sockets: dict[str, tuple[int, int]] = {}
     for table in ("net/tcp", "net/tcp6"):
         try:
             lines = (proc / table).read_text().splitlines()[1:]
@@ -45,26 +49,43 @@ def listeners(*, ports: t.Collection[int], proc: Path = Path("/proc")) -> list[L
         for fields in map(str.split, lines):
             port = int(fields[1].rpartition(":")[2], 16)
             if fields[3] == LISTEN and port in ports:
-                sockets[fields[9]] = port
-    owners = _owners(sockets, proc=proc) if sockets else {}
-    # One Listener a port: a server that listens on IPv4 and IPv6, or forked workers, are one owner.
-    found = {port: owners.get(inode, Listener(port)) for inode, port in sorted(sockets.items())}
+                sockets[fields[9]] = (port, int(fields[7]))
+    if not sockets:
+        return []
+    processes = sorted((entry for entry in proc.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name))
+    owners = _owners(sockets, processes)
+    found = {}
+    for inode, (port, uid) in sorted(sockets.items()):
+        # One Listener a port: a server that listens on IPv4 and IPv6, or forked workers, are one owner.
+        found[port] = owners.get(inode) or _likely_owner(port, uid, (units or {}).get(port, ""), processes)
     return [found[port] for port in sorted(found)]
 
 
-def _owners(sockets: t.Mapping[str, int], *, proc: Path) -> dict[str, Listener]:
+def _owners(sockets: t.Mapping[str, tuple[int, int]], processes: t.Iterable[Path]) -> dict[str, Listener]:
     owners: dict[str, Listener] = {}
-    for process in sorted((entry for entry in proc.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name)):
+    for process in processes:
         try:
             for descriptor in (process / "fd").iterdir():
                 inode = _socket_inode(descriptor)
                 if inode in sockets and inode not in owners:
-                    owners[inode] = Listener(
-                        port=sockets[inode], pid=int(process.name), program=(process / "comm").read_text().strip(), unit=_unit(process)
-                    )
+                    owners[inode] = _listener(sockets[inode][0], process)
         except OSError:
             continue
     return owners
+
+
+def _likely_owner(port: int, uid: int, unit: str, processes: t.Iterable[Path]) -> Listener:
+    for process in processes:
+        try:
+            if unit and process.stat().st_uid == uid and _unit(process) == unit:
+                return _listener(port, process)
+        except OSError:
+            continue
+    return Listener(port)
+
+
+def _listener(port: int, process: Path) -> Listener:
+    return Listener(port=port, pid=int(process.name), program=(process / "comm").read_text().strip(), unit=_unit(process))
 
 
 def _socket_inode(descriptor: Path) -> str:

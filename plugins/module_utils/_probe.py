@@ -60,20 +60,20 @@ class Check:
 
 
 class Endpoint:
-    """An HTTPS endpoint, verified against a CA, reachable at another address than its name when ``connect_to`` says so."""
+    """An HTTPS endpoint, verified against a CA in PEM form, reachable at another address than its name when ``connect_to`` says so."""
 
-    def __init__(self, url: str, *, ca_path: str = "", connect_to: str = "", timeout: float = 60) -> None:
+    def __init__(self, url: str, *, ca: str = "", connect_to: str = "", timeout: float = 60) -> None:
         parts = urlsplit(url)
         self.url = url.rstrip("/")
         self.host = parts.hostname or ""
         self.port = parts.port or 443
         self.address = connect_to or self.host
         self.timeout = timeout
-        self._ca_path = ca_path or None
+        self._ca = ca or None
 
     def request(self, method: str, path: str, *, who: Credentials = Credentials(), body: t.Any = None) -> Reply:
         """One request on a fresh connection. Raises OSError (ssl.SSLError included) and http.client.HTTPException."""
-        connection = self._connect(ssl.create_default_context(cafile=self._ca_path))
+        connection = self._connect(ssl.create_default_context(cadata=self._ca))
         try:
             data = None if body is None else json.dumps(body).encode()
             headers = {"Host": self.host if self.port == 443 else f"{self.host}:{self.port}", **who.headers()}
@@ -95,7 +95,7 @@ class Endpoint:
 
     def handshake(self, *, newest: ssl.TLSVersion | None = None) -> tuple[str, dict[str, t.Any], bytes]:
         """The protocol, the certificate as ssl.getpeercert() shows it, and its DER bytes."""
-        context = ssl.create_default_context(cafile=self._ca_path)
+        context = ssl.create_default_context(cadata=self._ca)
         if newest is not None:
             context.minimum_version, context.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, newest
             context.set_ciphers("ALL:@SECLEVEL=0")
@@ -179,7 +179,7 @@ def _streams(endpoint: Endpoint, who: Credentials, model: str) -> Check:
 def _tls(endpoint: Endpoint) -> Check:
     name = "TLS is verified"
     try:
-        protocol, certificate, dummy = endpoint.handshake()
+        protocol, certificate = endpoint.handshake()[:2]
     except OSError as exc:
         return Check(name, False, _text(exc))
     left = (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / 86400

@@ -104,7 +104,7 @@ class Units:
 
     def journal(self, name: str, *, lines: int = 15) -> str:
         """The unit's last lines, without those in which Ollama prints its whole environment."""
-        code, output, dummy = self._run(["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"])
+        code, output = self._run(["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"])[:2]
         return "\n".join(line for line in output.splitlines() if 'env="map[' not in line) if code == 0 else ""
 
     def _systemctl(self, *arguments: str) -> str:

@@ -28,9 +28,9 @@ options:
     description: The endpoint, such as V(https://ollama.example.com).
     type: str
     required: true
-  ca_path:
-    description: Certificates to trust, in PEM form. The system's when empty.
-    type: path
+  ca:
+    description: Certificates to trust, the text in PEM form. The system's when empty.
+    type: str
     default: ""
   connect_to:
     description: Address to connect to instead of the one that the name in O(url) resolves to.
@@ -133,7 +133,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
-            "ca_path": {"type": "path", "default": ""},
+            "ca": {"type": "str", "default": ""},
             "connect_to": {"type": "str", "default": ""},
             "user": identity_options(),
             "admin": identity_options(),
@@ -145,7 +145,7 @@ def main() -> None:
     params: dict[str, t.Any] = module.params
     if not params["url"].startswith("https://"):
         module.fail_json(msg=f"url is {params['url']!r}: write one that starts with https://, since keys may not travel in the clear.")
-    endpoint = Endpoint(params["url"], ca_path=params["ca_path"], connect_to=params["connect_to"], timeout=params["timeout"])
+    endpoint = Endpoint(params["url"], ca=params["ca"], connect_to=params["connect_to"], timeout=params["timeout"])
     checks, models = probe(
         endpoint, user=Credentials(**(params["user"] or {})), admin=Credentials(**(params["admin"] or {})), model=params["model"]
     )

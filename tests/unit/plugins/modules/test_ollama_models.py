@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.llm.host.plugins.doc_fragments.api import ModuleDocFragment
+from ansible_collections.llm.host.plugins.doc_fragments import api, proxy
 from ansible_collections.llm.host.plugins.module_utils import _library_module
 from ansible_collections.llm.host.plugins.module_utils._http import Response, TransportError
 from ansible_collections.llm.host.plugins.module_utils._library_module import api_options, library_options, model_options
@@ -70,8 +70,15 @@ def documented(options: dict[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
-FRAGMENT = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
-SHARED = {**library_options(), **api_options()}
+FRAGMENT = {
+    name: option
+    for fragment in (api, proxy)
+    for name, option in yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"].items()
+}
+SHARED = {
+    name: {key: value for key, value in option.items() if key != "no_log"}
+    for name, option in {**library_options(), **api_options()}.items()
+}
 
 
 def test_what_ollama_models_takes_is_what_is_documented():

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter that finds, in the inventory, where the instances of Ollama are."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+DOCUMENTATION = r"""
+name: backends
+short_description: Addresses of all Ollama instances of some hosts, as seen from one host
+version_added: 0.1.0
+author: llm.host contributors (@llm-host)
+description:
+  - Reads C(ollama_host) and C(ollama_instances) of each host from the inventory, so that a play limited to the gateway knows them all.
+  - An instance on the host itself is reached over loopback, an instance on another host at the address it listens on.
+  - A host that runs Ollama itself, while all others listen on loopback only, stands alone and uses its own instances.
+positional: _input, hostvars, inventory_hostname
+options:
+  _input:
+    description: Names of the hosts that run Ollama.
+    type: list
+    elements: str
+    required: true
+  hostvars:
+    description: Variables of all hosts.
+    type: dict
+    required: true
+  inventory_hostname:
+    description: Name of the host that is to reach them.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show which instances this host would use
+  ansible.builtin.debug:
+    msg: "{{ groups['ollama'] | llm.host.backends(hostvars, inventory_hostname) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: One C(address:port) for each instance, in the order of hosts and instances.
+  type: list
+  elements: str
+  sample: ["127.0.0.1:11434", "10.20.0.7:11434"]
+"""
+
+# What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 11434
+LOOPBACK = "loopback"
+EVERYWHERE = "everywhere"
+
+
+Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def backend_hosts(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
+    """Those of ``hosts`` whose instances this host uses: its own only, when all others keep theirs to themselves."""
+    hosts = list(hosts)
+    others = [host for host in hosts if host != inventory_hostname]
+    alone = inventory_hostname in hosts and all(_reach(_listens(hostvars[host])) == LOOPBACK for host in others)
+    return [inventory_hostname] if alone else hosts
+
+
+def backends(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
+    """``address:port`` of each instance on each of ``hosts``."""
+    return [
+        f"{address}:{port}"
+        for host in backend_hosts(hosts, hostvars, inventory_hostname)
+        for address in [_address(host, hostvars[host], local=host == inventory_hostname)]
+        for port in _ports(host, hostvars[host])
+    ]
+
+
+def backend_problems(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
+    """Why the instances cannot be reached, as a sentence; none when they can."""
+    try:
+        backends(hosts, hostvars, inventory_hostname)
+    except AnsibleFilterError as error:
+        return [str(error)]
+    return []
+
+
+def _listens(variables: t.Mapping[str, t.Any]) -> str:
+    return str(variables.get("ollama_host", DEFAULT_HOST)).strip("[] ")
+
+
+def _address(host: str, variables: t.Mapping[str, t.Any], *, local: bool) -> str:
+    listens = _listens(variables)
+    reach = _reach(listens)
+    if local:
+        return "127.0.0.1" if reach == EVERYWHERE or listens == "localhost" else _bracketed(listens)
+    if reach == LOOPBACK:
+        raise AnsibleFilterError(
+            f"The gateway cannot reach Ollama on {host}, which listens on {listens} only: set ollama_host of {host} to its address "
+            f"in a private network and list that network in its ollama_private_networks."
+        )
+    return _bracketed(str(variables.get("ansible_host", host)) if reach == EVERYWHERE else listens)
+
+
+def _ports(host: str, variables: t.Mapping[str, t.Any]) -> list[int]:
+    instances = variables.get("ollama_instances", [{"name": "default", "port": DEFAULT_PORT}])
+    try:
+        return [int(instance.get("port", DEFAULT_PORT)) for instance in instances]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"ollama_instances of {host} is not a list of {{name: …, port: …}}: correct it.") from error
+
+
+def _reach(listens: str) -> str:
+    if listens == "localhost":
+        return LOOPBACK
+    try:
+        address = ipaddress.ip_address(listens)
+    except ValueError:
+        return ""
+    if address.is_unspecified:
+        return EVERYWHERE
+    return LOOPBACK if address.is_loopback else ""
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"backend_hosts": backend_hosts, "backend_problems": backend_problems, "backends": backends}

@@ -1,0 +1,27 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the role gateway: what is wrong with its settings, and whether its certificate is due."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.llm.host.plugins.plugin_utils._gateway import (
+    certificate_due,
+    certificate_problems,
+    gateway_problems,
+    subject_alt_names,
+)
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "gateway_alt_names": subject_alt_names,
+            "gateway_certificate_due": certificate_due,
+            "gateway_certificate_problems": certificate_problems,
+            "gateway_problems": gateway_problems,
+        }

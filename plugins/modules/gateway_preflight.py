@@ -1,0 +1,170 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gateway_preflight
+short_description: Learn in one round trip what the gateway role must know about a host before it changes anything
+version_added: 0.1.0
+author: llm.host contributors (@llm-host)
+description:
+  - Reads which packages are missing, which web server is there, who listens on the gateway's ports, and the public files of its TLS setup.
+  - Fails with one sentence when a port belongs to a program other than the web server.
+  - Changes nothing.
+extends_documentation_fragment:
+  - llm.host.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details:
+      - Nothing is changed.
+  idempotent:
+    support: full
+options:
+  program:
+    description: Name of the web server's program, which may listen on the ports already.
+    type: str
+    default: nginx
+  ports:
+    description: TCP ports that the gateway is to listen on.
+    type: list
+    elements: int
+    default: []
+  packages:
+    description: Debian packages that the gateway needs.
+    type: list
+    elements: str
+    default: []
+  texts:
+    description: Public text files to read, such as certificates. Do not name files with secrets here.
+    type: list
+    elements: path
+    default: []
+  paths:
+    description: Files of which only the existence is of interest.
+    type: list
+    elements: path
+    default: []
+seealso:
+  - module: llm.host.host_preflight
+"""
+
+EXAMPLES = r"""
+- name: Look before touching anything
+  llm.host.gateway_preflight:
+    ports: [80, 443]
+    packages: [nginx, python3-cryptography]
+    texts: [/etc/llm-gateway/tls/ca.crt]
+  register: preflight
+"""
+
+RETURN = r"""
+missing_packages:
+  description: Those of O(packages) that are not installed.
+  returned: success
+  type: list
+  elements: str
+  sample: [nginx]
+version:
+  description: Version of the web server, empty where it is not installed.
+  returned: success
+  type: str
+  sample: 1.26.3
+system:
+  description: C(ID) and C(VERSION_ID) of the operating system, with a dash between.
+  returned: success
+  type: str
+  sample: debian-13
+ipv6:
+  description: Whether the kernel speaks IPv6.
+  returned: success
+  type: bool
+  sample: true
+texts:
+  description: Content of each of O(texts), empty where there is no such file.
+  returned: success
+  type: dict
+  sample: {/etc/llm-gateway/tls/ca.crt: ""}
+existing:
+  description: Those of O(paths) that exist.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/llm-gateway/tls/ca.key]
+"""
+
+import os
+import re
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "program": {"type": "str", "default": "nginx"},
+            "ports": {"type": "list", "elements": "int", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "texts": {"type": "list", "elements": "path", "default": []},
+            "paths": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    program = module.params["program"]
+    for listener in listeners(ports=module.params["ports"]):
+        if listener.program != program:
+            module.fail_json(
+                msg=f"Port {listener.port} of this host is taken by {listener.described()}, and the gateway needs it for {program}: "
+                f"stop that program, or give the gateway another port in gateway_port or gateway_http_port."
+            )
+    module.exit_json(
+        changed=False,
+        missing_packages=missing_packages(module, module.params["packages"]),
+        version=version_of(module, program),
+        system=system_of(read("/etc/os-release")),
+        ipv6=os.path.exists("/proc/net/if_inet6"),
+        texts={path: read(path) for path in module.params["texts"]},
+        existing=[path for path in module.params["paths"] if os.path.exists(path)],
+    )
+
+
+def missing_packages(module: AnsibleModule, packages: t.Sequence[str]) -> list[str]:
+    if not packages or module.get_bin_path("dpkg-query") is None:
+        return list(packages)
+    command = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *packages]
+    installed = {line.split()[0] for line in module.run_command(command)[1].splitlines() if line.endswith(" installed")}
+    return [package for package in packages if package not in installed]
+
+
+def version_of(module: AnsibleModule, program: str) -> str:
+    path = module.get_bin_path(program, opt_dirs=["/usr/sbin"])
+    if path is None:
+        return ""
+    output = "".join(module.run_command([path, "-v"])[1:])
+    match = re.search(r"\d+(\.\d+)+", output)
+    return match.group(0) if match else ""
+
+
+def system_of(os_release: str) -> str:
+    values = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)"?$', os_release, re.MULTILINE))
+    return "-".join(values[name] for name in ("ID", "VERSION_ID") if name in values)
+
+
+def read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the gateway's settings, and whether its certificate is due. PRIVATE to the collection: it can change at any time."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import re
+import typing as t
+
+from ansible_collections.llm.host.plugins.module_utils._gateway_users import user_problems
+
+__all__ = ("certificate_due", "certificate_problems", "gateway_problems", "subject_alt_names")
+
+DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\Z")
+URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?\Z")
+BACKEND = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})\Z")
+SIZE = re.compile(r"\d+[kmgKMG]?\Z")
+PEM = {
+    "certificate": re.compile(r"-----BEGIN CERTIFICATE-----"),
+    "key": re.compile(r"-----BEGIN (RSA |EC )?PRIVATE KEY-----(?!\nProc-Type: 4,ENCRYPTED)"),
+}
+PEM_WANTED = {"certificate": "-----BEGIN CERTIFICATE-----", "key": "-----BEGIN PRIVATE KEY----- and no passphrase"}
+RENEW_LEAF = datetime.timedelta(days=30)
+# The authority is renewed early, so that clients can be given the new certificate while the old one is still good.
+RENEW_AUTHORITY = datetime.timedelta(days=365)
+
+
+def gateway_problems(settings: t.Mapping[str, t.Any]) -> list[str]:
+    """One sentence for each thing that is wrong; ``settings`` are the role's variables without their prefix."""
+    return [*_address_problems(settings), *_limit_problems(settings), *_tls_problems(settings), *user_problems(settings["users"])]
+
+
+def _address_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    if not _is_name(settings["domain"]):
+        yield f"gateway_domain '{settings['domain']}' is neither a host name nor an address: write it as in ollama.example.com."
+    if not URL.match(str(settings["url"])):
+        yield f"gateway_url '{settings['url']}' is not an https address: write it as in https://ollama.example.com."
+    if not settings["backends"]:
+        yield (
+            f"gateway_backends is empty: put the hosts that run Ollama into the group {settings['backend_group']}, "
+            f"or list the instances as address:port."
+        )
+    for backend in settings["backends"]:
+        match = BACKEND.match(str(backend))
+        if not match or not 0 < int(match[2]) < 65536:
+            yield f"gateway_backends has '{backend}', which is not an address:port: write it as in 127.0.0.1:11434."
+    if not 0 < settings["port"] < 65536:
+        yield f"gateway_port {settings['port']} is not a port: use 443, or another number from 1 to 65535."
+    if not 0 <= settings["http_port"] < 65536:
+        yield f"gateway_http_port {settings['http_port']} is not a port: use 80, or 0 for none."
+    if settings["port"] == settings["http_port"]:
+        yield f"gateway_port and gateway_http_port are both {settings['port']}: give each its own, or set gateway_http_port to 0."
+
+
+def _limit_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    if settings["timeout"] < 1:
+        yield f"gateway_timeout {settings['timeout']} is not a number of seconds above 0: use 600."
+    if not SIZE.match(str(settings["max_body"])):
+        yield f"gateway_max_body '{settings['max_body']}' is not a size: write it as in 64m."
+
+
+def _tls_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    tls, given = settings["tls"], settings["tls_given"]
+    for option, marker in PEM.items() if tls["mode"] == "files" else ():
+        path, text = tls.get(option), given.get(option) or ""
+        if not path:
+            yield f"gateway_tls has mode files but no {option}: name the PEM file on the controller."
+        elif not text:
+            yield f"gateway_tls names the {option} {path}, which is not on the controller or is empty: correct the path."
+        elif not marker.search(text):
+            yield f"gateway_tls names the {option} {path}, which does not hold one: name a PEM file with {PEM_WANTED[option]}."
+    for name in settings["tls_alt_names"]:
+        if not _is_name(name):
+            yield f"gateway_tls_alt_names has '{name}', which is neither a host name nor an address: correct or remove it."
+
+
+def certificate_problems(certificate: t.Mapping[str, t.Any], key: t.Mapping[str, t.Any], domain: str, now: str) -> list[str]:
+    """What is wrong with given files; both as the filters of community.crypto describe them, ``now`` as in ISO 8601."""
+    problems = []
+    if certificate["public_key_fingerprints"] != key["public_key_fingerprints"]:
+        problems.append("The key of gateway_tls does not belong to its certificate: name the key that the certificate was issued for.")
+    if _moment(certificate["not_after"]) <= _now(now):
+        problems.append("The certificate of gateway_tls has expired: give a current one.")
+    names = certificate["subject_alt_name"] or []
+    if not any(_covers(name, domain) for name in names):
+        problems.append(
+            f"The certificate of gateway_tls is for {', '.join(names) or 'no name'} and not for gateway_domain {domain}: "
+            f"give one that names it among its subject alternative names."
+        )
+    return problems
+
+
+def certificate_due(certificate: t.Mapping[str, t.Any], authority: t.Mapping[str, t.Any], names: t.Sequence[str], now: str) -> str:
+    """Why a certificate is to be issued, empty when the present one will do. An empty mapping says that there is none.
+
+    A reason that begins with "the authority" asks for a new certificate of the authority as well.
+    """
+    if not authority:
+        return "the authority does not exist yet"
+    if _moment(authority["not_after"]) - _now(now) < RENEW_AUTHORITY:
+        return f"the authority's certificate expires on {_moment(authority['not_after']):%Y-%m-%d}"
+    if not certificate:
+        return "there is no certificate yet"
+    if _moment(certificate["not_after"]) - _now(now) < RENEW_LEAF:
+        return f"the certificate expires on {_moment(certificate['not_after']):%Y-%m-%d}"
+    if {*map(_canonical, certificate["subject_alt_name"] or [])} != {*map(_canonical, subject_alt_names(names))}:
+        return "the certificate is for other names"
+    if certificate["authority_key_identifier"] != authority["subject_key_identifier"]:
+        return "the certificate is from another authority"
+    return ""
+
+
+def subject_alt_names(names: t.Iterable[str]) -> list[str]:
+    """``DNS:`` or ``IP:`` before each name, without repetitions."""
+    return list(dict.fromkeys(f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in names))
+
+
+def _is_name(value: t.Any) -> bool:
+    return isinstance(value, str) and (_is_address(value) or bool(DOMAIN.match(value)))
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _canonical(name: str) -> str:
+    kind, value = name.split(":", 1)
+    return f"IP:{ipaddress.ip_address(value)}" if kind == "IP" else f"{kind}:{value.lower()}"
+
+
+def _covers(name: str, domain: str) -> bool:
+    kind, value = name.split(":", 1)
+    if kind == "IP" or _is_address(domain):
+        return kind == "IP" and _is_address(domain) and ipaddress.ip_address(value) == ipaddress.ip_address(domain)
+    value, domain = value.lower(), domain.lower()
+    return value == domain or (value.startswith("*.") and value[2:] == domain.partition(".")[2])
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.UTC)
+
+
+def _now(text: str) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
