@@ -1,0 +1,185 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import socket
+import ssl
+
+import openai
+import pytest
+
+from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
+
+TINY = "916d21e4765d017daecd3cda555eb7f5fbd77472f5208e91947985f7243293f5"
+EMBED = "85614f34646bfcebec0becfce04cf5d0fa68d06cf08769a4246e074e3612aa41"
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """What the inventory promises of a host."""
+
+    url: str
+    user: Credentials
+    password: Credentials
+    admin: Credentials
+    models: dict[str, str]
+    chat: str
+    units: dict[str, int]
+    redirect: int
+    environment: tuple[str, ...]
+
+
+SITES = {
+    "debian12": Site(
+        url="https://ollama.example.com",
+        user=Credentials(key="alice-has-a-key-of-enough-length"),
+        password=Credentials(name="ops", password="ops has a pass phrase"),
+        admin=Credentials(name="ops", password="ops has a pass phrase"),
+        models={"llama3.2:1b": TINY, "nomic-embed-text:v1.5": EMBED, "team-assistant:latest": ""},
+        chat="llama3.2:1b",
+        units={"ollama.service": 11434},
+        redirect=80,
+        environment=("OLLAMA_KEEP_ALIVE=30m", "OLLAMA_NUM_PARALLEL=4", "OLLAMA_NO_CLOUD=true"),
+    ),
+    "debian13": Site(
+        url="https://llm.test:8443",
+        user=Credentials(key="bob-has-a-key-of-enough-length"),
+        password=Credentials(name="bob", password="bob has a pass phrase too"),
+        admin=Credentials(key="ops-has-a-key-of-enough-length"),
+        models={"tiny:latest": TINY, "embed:latest": EMBED, "team-assistant:latest": ""},
+        chat="tiny",
+        units={"ollama.service": 11434, "ollama@second.service": 11444},
+        redirect=8080,
+        environment=(
+            r'LLM_HOST_TEST=a "b" %c \d $HOME',
+            'LLM_HOST_SECRET=secret "of" the $environment',
+            "OLLAMA_KEEP_ALIVE=-1",
+            "OLLAMA_FLASH_ATTENTION=false",
+        ),
+    ),
+}
+SECRETS = (
+    "alice-has-a-key", "report-has-a-key", "ops has a pass phrase", "bob-has-a-key", "bob has a pass", "ops-has-a-key",
+    "secret-of-the-proxy", 'secret "of" the',
+)  # fmt: skip
+
+
+@pytest.fixture
+def site(host) -> Site:
+    return SITES[host.backend.get_hostname()]
+
+
+@pytest.fixture
+def gateway(endpoint, site):
+    return endpoint(site.url)
+
+
+def test_every_instance_runs_and_listens_on_loopback_only(host, site):
+    for unit, port in site.units.items():
+        assert host.service(unit).is_running
+        assert host.service(unit).is_enabled
+        assert f"127.0.0.1:{port}" in host.check_output(f"ss -Hltn sport = {port}")
+        assert len(host.check_output(f"ss -Hltn sport = {port}").splitlines()) == 1
+
+
+def test_the_service_has_the_settings_to_the_letter(host, site):
+    environ = host.check_output("cat /proc/$(systemctl show -P MainPID ollama)/environ").split("\0")
+    assert set(site.environment) <= set(environ)
+
+
+def test_secrets_of_the_service_are_for_root_alone(host):
+    assert "secret-of-the-proxy" not in host.check_output("systemctl show ollama; systemctl cat ollama")
+    assert host.file("/etc/systemd/system/ollama.service.d/secret.env").mode == 0o600
+
+
+def test_a_stranger_gets_nothing_but_a_sentence(gateway):
+    for who in (Credentials(), Credentials(key="no-such-key-no-such-key-no-such"), Credentials(name="ops", password="wrong")):
+        reply = gateway.request("GET", "/v1/models", who=who)
+        assert reply.status == 401
+        assert reply.json()["error"]["type"] == "authentication_error"
+        assert gateway.request("POST", "/api/chat", who=who, body={}).status == 401
+
+
+def test_a_user_infers_with_a_key_and_with_a_password(gateway, site):
+    for who in (site.user, site.password):
+        reply = gateway.request("POST", "/api/generate", who=who, body={"model": site.chat, "prompt": "hello", "stream": False})
+        assert reply.status == 200
+        assert reply.json()["done"] is True
+
+
+def test_a_user_cannot_manage_models_and_an_admin_can_look(gateway, site):
+    for method, path in (
+        ("POST", "/api/pull"),
+        ("DELETE", "/api/delete"),
+        ("POST", "/api/create"),
+        ("POST", "/api/copy"),
+        ("GET", "/api/ps"),
+    ):
+        assert gateway.request(method, path, who=site.user, body={"model": "x"}).status == 403, path
+    assert gateway.request("GET", "/api/ps", who=site.admin).status == 200
+
+
+def test_what_is_not_offered_does_not_exist(gateway, site):
+    for path in ("/api/me", "/api/signout", "/api/experimental/web_search", "/metrics", "/api/tags/", "/_standin/seen"):
+        assert gateway.request("GET", path, who=site.admin).status == 404, path
+
+
+def test_every_declared_model_is_there_with_its_digest(gateway, site):
+    listed = {model["name"]: model["digest"] for model in gateway.request("GET", "/api/tags", who=site.user).json()["models"]}
+    assert set(listed) == set(site.models)
+    assert {name: listed[name] for name, digest in site.models.items() if digest} == {n: d for n, d in site.models.items() if d}
+
+
+def test_tokens_arrive_one_by_one(gateway, site):
+    body = {"model": site.chat, "prompt": "hello", "options": {"num_predict": 20}}
+    reply = gateway.request("POST", "/api/generate", who=site.user, body=body)
+    assert reply.status == 200
+    assert len(reply.arrivals) >= 10
+
+
+def test_the_openai_client_streams(host, gateway, site, monkeypatch):
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda name, *args, **kwargs: resolve(gateway.address if name == gateway.host else name, *args, **kwargs)
+    )
+    context = ssl.create_default_context(cadata=host.file("/etc/llm-gateway/tls/ca.crt").content_string)
+    with openai.OpenAI(base_url=f"{site.url}/v1", api_key=site.user.key, http_client=openai.DefaultHttpxClient(verify=context)) as client:
+        stream = client.chat.completions.create(model=site.chat, messages=[{"role": "user", "content": "hello"}], max_tokens=8, stream=True)
+        assert "".join(event.choices[0].delta.content or "" for event in stream if event.choices)
+        with pytest.raises(openai.NotFoundError, match="model"):
+            client.chat.completions.create(model="no-such-model", messages=[{"role": "user", "content": "hello"}])
+    with (
+        openai.OpenAI(base_url=f"{site.url}/v1", api_key="wrong", http_client=openai.DefaultHttpxClient(verify=context)) as client,
+        pytest.raises(openai.AuthenticationError, match="API key"),
+    ):
+        client.models.list()
+
+
+def test_plain_http_only_leads_to_https(gateway, site):
+    connection = http.client.HTTPConnection(gateway.address, site.redirect, timeout=10)
+    connection.request("GET", "/v1/models", headers={"Host": gateway.host})
+    reply = connection.getresponse()
+    assert reply.status in (301, 308)
+    assert reply.headers["Location"].startswith(site.url)
+
+
+@pytest.mark.parametrize("path", ["/etc/llm-gateway/keys.map", "/etc/llm-gateway/tls/selfsigned.key", "/etc/llm-gateway/tls/ca.key"])
+def test_keys_on_the_host_are_for_root_alone(host, path):
+    assert host.file(path).user == "root"
+    assert host.file(path).mode & 0o077 == 0
+
+
+def test_a_check_run_changes_nothing_and_shows_no_secret(run_playbook):
+    run = run_playbook("site.yml", "--check", "--diff", "-vvv")
+    assert run.code == 0, run.output[-3000:]
+    assert run.changed == {"debian12": 0, "debian13": 0}
+    assert [secret for secret in SECRETS if secret in run.output] == []
+
+
+def test_verify_yml_agrees(run_playbook):
+    run = run_playbook("playbooks/verify.yml")
+    assert run.code == 0, run.output[-3000:]
