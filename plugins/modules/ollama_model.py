@@ -139,6 +139,7 @@ options:
 extends_documentation_fragment:
   - llm.host.api
   - llm.host.attributes
+  - llm.host.proxy
 attributes:
   check_mode:
     support: full

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._units import Plan, UnitError, UnitState, Units, make_plan
+from ansible_collections.llm.host.plugins.module_utils._units import Plan, UnitError, Units, UnitState, make_plan
 
 RUNNING = UnitState("ollama.service", loaded=True, active="active", enabled=True, started=100.0)
 SHOW = """Id=ollama.service

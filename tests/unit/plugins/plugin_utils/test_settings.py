@@ -160,7 +160,7 @@ def test_a_masked_gpu_does_not_come_back_through_vulkan(gpus, mask):
     ],
 )
 def test_instances_that_cannot_be_units_are_refused(instances, sentence):
-    with pytest.raises(SettingsError, match=".*") as caught:
+    with pytest.raises(SettingsError) as caught:
         check_instances(instances)
     assert sentence in str(caught.value)
 
