@@ -14,6 +14,7 @@ import time
 import typing as t
 
 import pytest
+from serverunder import wait_for
 
 if t.TYPE_CHECKING:
     from suite import Launch
@@ -93,6 +94,9 @@ def test_signal_ends_the_server_at_once(launch: Launch, number: signal.Signals) 
 def test_log_says_what_operators_look_for(launch: Launch) -> None:
     server = launch(env={"OLLAMA_NUM_PARALLEL": " '3' ", "OLLAMA_KEEP_ALIVE": "30m"})
     server.ask("GET", "/api/tags")
+    # A request is logged after its answer went out.
+    answered = r'\[GIN\] \d{4}/\d\d/\d\d - \d\d:\d\d:\d\d \| 200 \| .*\| +127\.0\.0\.1 \| GET +"/api/tags"'
+    assert wait_for(lambda: re.search(answered, server.log()) is not None)
     text = server.log()
     assert re.search(r'level=INFO source=\S+ msg="server config" env="map\[', text)
     assert "OLLAMA_NUM_PARALLEL:3" in text
@@ -100,7 +104,6 @@ def test_log_says_what_operators_look_for(launch: Launch) -> None:
     assert 'msg="Ollama cloud disabled: true"' in text
     assert re.search(rf'msg="Listening on 127\.0\.0\.1:{server.port} \(version [^)]+\)"', text)
     assert re.search(r'msg="inference compute" id=\S+', text)
-    assert re.search(r'\[GIN\] \d{4}/\d\d/\d\d - \d\d:\d\d:\d\d \| 200 \| .*\| +127\.0\.0\.1 \| GET +"/api/tags"', text)
 
 
 def test_invalid_number_in_the_environment_is_the_default(launch: Launch) -> None:

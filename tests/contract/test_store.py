@@ -109,7 +109,7 @@ def test_replaced_layers_are_removed_and_shared_ones_stay(server: Server) -> Non
 
 
 def test_names_are_the_same_in_any_case_and_the_first_spelling_wins(server: Server) -> None:
-    server.create("Team-X", **{"from": "TINY"})
+    server.create("Team-X", **{"from": "tiny"})
     server.create("team-x", **{"from": "tiny", "system": "two"})
     assert "Team-X:latest" in server.tags()
     assert "team-x:latest" not in server.tags()

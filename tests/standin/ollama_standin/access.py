@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import socket
 import typing as t
@@ -18,51 +17,64 @@ __all__ = ["host_allowed", "origin_allowed", "refused"]
 
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 _ALLOW_HEADERS = (
-    "Authorization,Content-Type,User-Agent,Accept,X-Requested-With,OpenAI-Beta,x-stainless-lang,"
-    "x-stainless-package-version,x-stainless-os,x-stainless-arch,x-stainless-retry-count,x-stainless-runtime,"
-    "x-stainless-runtime-version,x-stainless-async,x-stainless-helper-method,x-stainless-poll-helper,"
-    "x-stainless-custom-poll-interval,x-stainless-timeout"
+    "Authorization,Content-Type,User-Agent,Accept,X-Requested-With,Openai-Beta,X-Stainless-Arch,X-Stainless-Async,"
+    "X-Stainless-Custom-Poll-Interval,X-Stainless-Helper-Method,X-Stainless-Lang,X-Stainless-Os,"
+    "X-Stainless-Package-Version,X-Stainless-Poll-Helper,X-Stainless-Retry-Count,X-Stainless-Runtime,"
+    "X-Stainless-Runtime-Version,X-Stainless-Timeout"
 )
 
 
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+def _without_port(value: str) -> str:
+    """Go's SplitHostPort, and the whole value where that fails: ``[::1]`` keeps its brackets."""
+    head, colon, _ = value.rpartition(":")
+    if not colon:
+        return value
+    if head.startswith("[") and head.endswith("]"):
+        return head[1:-1]
+    return value if ":" in head else head
 
 
-@functools.cache
-def _own_addresses() -> frozenset[str]:
+def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an interface of this host has the address: only such a one can be bound."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
-        return frozenset(str(item[4][0]) for item in socket.getaddrinfo(socket.gethostname(), None))
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
     except OSError:
-        return frozenset()
+        return False
+    return True
+
+
+def _address_allowed(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    # Go's IsPrivate is RFC 1918 and RFC 4193 only; Python's is_private is wider.
+    private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16") if address.version == 4 else ("fc00::/7",)
+    return address.is_loopback or address.is_unspecified or any(address in ipaddress.ip_network(net) for net in private) or _is_own(address)
 
 
 def host_allowed(value: str) -> bool:
     """The check against DNS rebinding, for a server bound to loopback."""
+    address = _as_address(value)
+    if address is not None and _address_allowed(address):
+        return True
     host = _without_port(value).lower()
+    return host in ("", "localhost", socket.gethostname().lower()) or host.endswith(_LOCAL_SUFFIXES)
+
+
+def _as_address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(_without_port(value))
     except ValueError:
-        return host in ("", "localhost", socket.gethostname().lower()) or host.endswith(_LOCAL_SUFFIXES)
-    # Go's IsPrivate is RFC 1918 and RFC 4193 only; Python's is_private is wider.
-    private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16") if address.version == 4 else ("fc00::/7",)
-    return (
-        address.is_loopback
-        or address.is_unspecified
-        or any(address in ipaddress.ip_network(net) for net in private)
-        or str(address) in _own_addresses()
-    )
+        return None
 
 
 def origin_allowed(origin: str, entries: t.Iterable[str]) -> bool:
     for entry in entries:
         head, star, tail = entry.lower().partition("*")
-        value = origin.lower()
-        if not star and value == head:
+        if not star and origin == head:
             return True
-        if star and len(value) >= len(head) + len(tail) and value.startswith(head) and value.endswith(tail):
+        if star and len(origin) >= len(head) + len(tail) and origin.startswith(head) and origin.endswith(tail):
             return True
     return False
 
@@ -75,7 +87,10 @@ def refused(exchange: Exchange, settings: Settings) -> bool:
         if not origin_allowed(origin, settings.origins):
             exchange.send(403)
             return True
-        exchange.extra_headers["Access-Control-Allow-Origin"] = "*" if "*" in settings.origins else origin
+        everyone = "*" in settings.origins
+        exchange.extra_headers["Access-Control-Allow-Origin"] = "*" if everyone else origin
+        asked = ", Access-Control-Request-Method, Access-Control-Request-Headers" if exchange.method == "OPTIONS" else ""
+        exchange.extra_headers |= {} if everyone else {"Vary": f"Origin{asked}"}
         if exchange.method == "OPTIONS":
             exchange.extra_headers |= {
                 "Access-Control-Allow-Headers": _ALLOW_HEADERS,
@@ -84,8 +99,11 @@ def refused(exchange: Exchange, settings: Settings) -> bool:
             }
             exchange.send(204)
             return True
-    if settings.loopback() and not host_allowed(host):
-        exchange.extra_headers.clear()
-        exchange.send(403)
-        return True
+    if settings.loopback():
+        if not host_allowed(host):
+            exchange.send(403)
+            return True
+        if exchange.method == "OPTIONS" and _as_address(host) is None:
+            exchange.send(204)
+            return True
     return False

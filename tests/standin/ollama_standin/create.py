@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import posixpath
-import re
 import struct
 import typing as t
 
-from ollama_standin import gguf, gojson, model, names, rewrite
+from ollama_standin import gguf, gojson, gotemplate, model, names, rewrite
 from ollama_standin.errors import ApiError
 from ollama_standin.store import CONFIG_TYPE, MEDIA, Layer, Manifest, Store
 
@@ -39,7 +38,6 @@ _CONFIG_KEYS = (
     "architecture",
     "os",
 )
-_ACTION = re.compile(r"\{\{-?\s*(\w*)")
 
 
 class CreateError(Exception):
@@ -54,22 +52,6 @@ def check_files(files: t.Mapping[str, str]) -> None:
             raise ApiError(400, "file path must be relative")
 
 
-def check_template(text: str) -> None:
-    """Find what Go's template parser would refuse first: open actions and unbalanced blocks."""
-    depth = 0
-    for match in re.finditer(r"\{\{", text):
-        line = text.count("\n", 0, match.start()) + 1
-        if "}}" not in text[match.end() :]:
-            raise ApiError(400, f"template error: template: :{line}: unclosed action")
-        word = t.cast("re.Match[str]", _ACTION.match(text, match.start()))[1]
-        depth += word in ("if", "range", "with", "block", "define")
-        depth -= word == "end"
-        if depth < 0:
-            raise ApiError(400, f"template error: template: :{line}: unexpected {{{{end}}}}")
-    if depth:
-        raise ApiError(400, f"template error: template: :{text.count(chr(10)) + 1}: unexpected EOF")
-
-
 def _floats(value: t.Any) -> t.Any:
     """Numbers pass through float64, as they do in the server."""
     if isinstance(value, bool):
@@ -81,6 +63,14 @@ def _floats(value: t.Any) -> t.Any:
     if isinstance(value, dict):
         return {key: _floats(value[key]) for key in sorted(value)}
     return value
+
+
+def _inherited(base: model.Model) -> dict[str, t.Any]:
+    """What the base's config hands down; one that cannot be read hands down nothing."""
+    try:
+        return {key: base.config[key] for key in ("model_format", "renderer", "parser", "requires", "capabilities") if key in base.config}
+    except (gojson.JsonError, OSError, model.Broken):
+        return {}
 
 
 @dataclasses.dataclass
@@ -121,21 +111,27 @@ class Creator:
                 self.store.remove_unused(old.digests)
 
     def _from_model(self, text: str) -> tuple[list[Layer], dict[str, t.Any]]:
-        name = names.parse(text.removesuffix(":local"))
-        if not name.valid:
+        try:
+            ref = names.reference(text)
+        except names.Conflict:
+            ref = names.Reference("")
+        if not ref.name.valid:
             raise ApiError(400, "invalid model name")
-        name = self.store.existing(name)
-        base = model.load(self.store, name)
-        if base is None:
-            self.pull(name)
+        if ref.source == "cloud":
+            raise CreateError("the stand-in has no cloud models")
+        # Unlike the model that is made, the base is looked for in exactly this spelling.
+        name = ref.name
+        try:
             base = model.load(self.store, name)
             if base is None:
+                self.pull(name)
+                base = model.load(self.store, name)
+            if base is None:
                 raise CreateError(f"model '{name.short}' not found")
+        except model.Broken as error:
+            raise CreateError(str(error)) from None
         layers = [dataclasses.replace(layer, origin=name.short) for layer in base.manifest.layers]
-        config: dict[str, t.Any] = {
-            key: base.config[key] for key in ("model_format", "renderer", "parser", "requires", "capabilities") if key in base.config
-        }
-        return layers, self._describe(layers, config)
+        return layers, self._describe(layers, _inherited(base))
 
     def _describe(self, layers: list[Layer], config: dict[str, t.Any]) -> dict[str, t.Any]:
         models = [layer for layer in layers if layer.kind == "model"]
@@ -239,7 +235,8 @@ class Creator:
 
         layers = list(layers)
         if template := self.request.get("template"):
-            check_template(str(template))
+            if fault := gotemplate.fault(str(template)):
+                raise ApiError(400, f"template error: {fault}")
             drop("template", "prompt")
             add("template", str(template))
         if system := self.request.get("system"):

@@ -93,8 +93,7 @@ class Exchange:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            kind = {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
-            raise ApiError(400, f"json: cannot unmarshal {kind} into Go value of type api.Request")
+            raise ApiError(400, f"json: cannot unmarshal {gojson.kind_of(value)} into Go value of type api.Request")
         return value
 
     def finish_body(self) -> None:

@@ -10,7 +10,7 @@ import math
 import struct
 import typing as t
 
-__all__ = ["F32", "JsonError", "decode", "dumps", "format_float"]
+__all__ = ["F32", "JsonError", "check_fields", "decode", "decode_as", "dumps", "format_float", "kind_of"]
 
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _SPACE = " \t\r\n"
@@ -78,6 +78,47 @@ def decode(text: str) -> t.Any:
     except (ValueError, RecursionError):
         _Scanner(text).value()
         raise JsonError("unexpected EOF") from None
+
+
+def kind_of(value: t.Any) -> str:
+    """Go's word for the kind of a JSON value."""
+    kinds = {dict: "object", list: "array", str: "string", bool: "bool"}
+    return kinds.get(type(value), "number")
+
+
+def decode_as(text: str, want: type, go_type: str) -> t.Any:
+    """The first value of a file's text, which must be of that type; null gives an empty one."""
+    if not text.strip(_SPACE):
+        raise JsonError("EOF")
+    value = decode(text)
+    if value is None:
+        return want()
+    if not isinstance(value, want):
+        raise JsonError(f"json: cannot unmarshal {kind_of(value)} into Go value of type {go_type}")
+    return value
+
+
+def check_fields(value: t.Mapping[str, t.Any], struct_name: str, fields: t.Mapping[str, t.Any], path: str = "") -> None:
+    """Raise Go's words for the first field of another type; null is allowed everywhere."""
+    for key, want in fields.items():
+        item = value.get(key)
+        if item is None:
+            continue
+        where = f"{path}{key}"
+        kind = {str: "string", int: "int64"}.get(want) if isinstance(want, type) else None
+        good = isinstance(item, want) and not isinstance(item, bool) if kind else isinstance(item, type(want))
+        if not good:
+            go_type = kind or ("[]string" if want == [str] else "[]manifest.Layer" if isinstance(want, list) else "manifest.Layer")
+            raise JsonError(f"json: cannot unmarshal {kind_of(item)} into Go struct field {struct_name}.{where} of type {go_type}")
+        if isinstance(want, dict):
+            check_fields(item, struct_name, want, f"{where}.")
+        elif isinstance(want, list) and want != [str]:
+            for part in item:
+                if not isinstance(part, (dict, type(None))):
+                    raise JsonError(
+                        f"json: cannot unmarshal {kind_of(part)} into Go struct field {struct_name}.{where} of type manifest.Layer"
+                    )
+                check_fields(part or {}, struct_name, want[0], f"{where}.")
 
 
 class _Scanner:

@@ -9,7 +9,7 @@ import datetime as dt
 import re
 import time
 
-__all__ = ["FOREVER", "format_duration", "parse_duration", "rfc3339"]
+__all__ = ["FOREVER", "format_duration", "parse_duration", "rfc3339", "unix"]
 
 FOREVER = (2**63 - 1) / 1e9
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -66,3 +66,8 @@ def rfc3339(nanoseconds: int | None = None) -> str:
     stamp = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=whole)
     tail = f".{fraction:09d}".rstrip("0").rstrip(".")
     return stamp.strftime("%Y-%m-%dT%H:%M:%S") + tail + "Z"
+
+
+def unix(stamp: str) -> int:
+    """The whole seconds of what rfc3339 wrote."""
+    return int(dt.datetime.fromisoformat(f"{stamp[:19]}+00:00").timestamp())

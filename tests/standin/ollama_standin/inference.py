@@ -17,14 +17,14 @@ from ollama_standin import model as models
 from ollama_standin import options as opts
 from ollama_standin.errors import ApiError, ClientGone
 from ollama_standin.gojson import F32
-from ollama_standin.routes_models import refuse_cloud
+from ollama_standin.routes_models import local_name
 
 if t.TYPE_CHECKING:
     from ollama_standin.app import App
     from ollama_standin.exchange import Exchange
     from ollama_standin.model import Model
 
-__all__ = ["Cut", "Job", "Outcome", "StreamFailure", "embed", "loaded", "open_model", "tokens"]
+__all__ = ["Cut", "Job", "Outcome", "StreamFailure", "embed", "loaded", "need", "not_found", "open_model", "tokens"]
 
 _WORDS = ("the", " and", " tiny", " llama", " model", " hello", " world", " is", "e", "t", "a", "o", "er", "in", ",", "!")
 _DEFAULT_TOKENS = 24
@@ -65,12 +65,22 @@ class Outcome:
     context: list[int] = dataclasses.field(default_factory=list)
 
 
-def open_model(app: App, text: str, *, missing: str = "model '{}' not found") -> Model:
-    refuse_cloud(app, text)
-    found = models.find(app.store, text)
+def open_model(
+    app: App, text: str, *, missing: str = "model '{}' not found", empty: ApiError | None = None, any_case: bool = True
+) -> Model:
+    """The model of the request, in the words that its route has for one that is not there."""
+    name = local_name(app, text, empty=empty or ApiError(400, "model is required"))
+    try:
+        found = models.resolve(app.store, app.store.existing(name) if any_case else name)
+    except models.Broken as error:
+        raise ApiError(500, str(error)) from None
     if found is None:
         raise ApiError(404, missing.format(text))
     return found
+
+
+def not_found(text: str) -> ApiError:
+    return ApiError(404, f"model '{text}' not found")
 
 
 def need(model: Model, text: str, *, what: str) -> None:
@@ -189,6 +199,8 @@ def embed(job: Job, texts: t.Sequence[str], outcome: Outcome, *, dimensions: int
     with loaded(job, outcome) as runner:
         if not texts:
             return []
+        if not job.model.embedding_only:
+            raise ApiError(501, "This server does not support embeddings. Start it with `--embeddings`")
         with runner.slot(job.exchange.gone):
             job.app.counters.add(started=1, finished=1)
             outcome.prompt_count = sum(count_tokens(text) + 2 for text in texts)

@@ -7,13 +7,36 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import typing as t
 
-from ollama_standin import gguf, names
-from ollama_standin.store import Manifest, Store
+from ollama_standin import gguf, gojson, gotemplate, names
+from ollama_standin.store import INVALID_DIGEST, Layer, Manifest, Store, is_digest
 
-__all__ = ["Model", "find", "load"]
+__all__ = ["Broken", "Model", "load", "resolve"]
+
+_TEXT, _NUMBER, _TEXTS = str, int, [str]
+_CONFIG_FIELDS = {
+    "model_format": _TEXT,
+    "model_family": _TEXT,
+    "model_families": _TEXTS,
+    "model_type": _TEXT,
+    "file_type": _TEXT,
+    "renderer": _TEXT,
+    "parser": _TEXT,
+    "requires": _TEXT,
+    "remote_host": _TEXT,
+    "remote_model": _TEXT,
+    "capabilities": _TEXTS,
+    "context_length": _NUMBER,
+    "embedding_length": _NUMBER,
+    "base_name": _TEXT,
+    "architecture": _TEXT,
+    "os": _TEXT,
+}
+
+
+class Broken(Exception):
+    """A file of the model cannot be used; the message is the server's."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,7 +53,47 @@ class Model:
 
     @functools.cached_property
     def config(self) -> dict[str, t.Any]:
-        return dict(json.loads(self.store.read_blob(self.manifest.config.digest)))
+        if not self.manifest.config.digest:
+            return {}
+        value = gojson.decode_as(self._read(self.manifest.config), dict, "model.ConfigV2")
+        gojson.check_fields(value, "ConfigV2", _CONFIG_FIELDS)
+        return {key: item for key, item in value.items() if item is not None}
+
+    def check(self) -> None:
+        """Read every blob that the server reads before it uses a model.
+
+        Raises Broken, or FileNotFoundError: to the server a model without one of its blobs does not exist.
+        """
+        self.check_for_list()
+        for layer in self.manifest.layers:
+            self._path(layer)
+            if layer.kind in ("system", "license"):
+                self._read(layer)
+        try:
+            _ = self.params, self.messages
+        except gojson.JsonError as error:
+            raise Broken(str(error)) from None
+
+    def check_for_list(self) -> None:
+        """The same with no more than the list of models shows."""
+        try:
+            _ = self.config
+        except gojson.JsonError as error:
+            raise Broken(str(error)) from None
+        for layer in self.manifest.layers:
+            if layer.kind == "model":
+                self._path(layer)
+            elif layer.kind in ("template", "prompt") and (fault := gotemplate.fault(self._read(layer))):
+                raise Broken(fault)
+
+    def _path(self, layer: Layer) -> str:
+        if layer.digest and not is_digest(layer.digest):
+            raise Broken(INVALID_DIGEST)
+        return self.store.blob_path(layer.digest)
+
+    def _read(self, layer: Layer) -> str:
+        with open(self._path(layer), "rb") as stream:
+            return stream.read().decode("utf-8", "replace")
 
     @functools.cached_property
     def header(self) -> gguf.Gguf | None:
@@ -47,7 +110,7 @@ class Model:
 
     def _text(self, kind: str) -> str | None:
         layers = self.manifest.of_kind(kind)
-        return self.store.read_blob(layers[-1].digest).decode("utf-8", "replace") if layers else None
+        return self._read(layers[-1]) if layers else None
 
     @functools.cached_property
     def template(self) -> str | None:
@@ -60,15 +123,17 @@ class Model:
 
     @functools.cached_property
     def params(self) -> dict[str, t.Any]:
-        return dict(json.loads(self._text("params") or "{}"))
+        text = self._text("params")
+        return {} if text is None else gojson.decode_as(text, dict, "map[string]interface {}")
 
     @functools.cached_property
     def messages(self) -> list[dict[str, str]]:
-        return list(json.loads(self._text("messages") or "[]"))
+        text = self._text("messages")
+        return [] if text is None else gojson.decode_as(text, list, "[]api.Message")
 
     @functools.cached_property
     def licenses(self) -> list[str]:
-        return [self.store.read_blob(layer.digest).decode("utf-8", "replace") for layer in self.manifest.of_kind("license")]
+        return [self._read(layer) for layer in self.manifest.of_kind("license")]
 
     def details(self, *, lengths: bool) -> dict[str, t.Any]:
         layers = self.manifest.of_kind("model")
@@ -118,11 +183,25 @@ class Model:
 
 
 def load(store: Store, name: names.Name) -> Model | None:
-    manifest = store.manifest(name)
+    """The stored model, unchecked; raises Broken when its manifest cannot be read."""
+    try:
+        manifest = store.manifest(name)
+    except gojson.JsonError as error:
+        raise Broken(str(error)) from None
     return None if manifest is None else Model(name=name, manifest=manifest, store=store)
 
 
-def find(store: Store, text: str) -> Model | None:
-    """The stored model of that name, whatever its case; ``:local`` asks for a local one."""
-    name = names.parse(text.removesuffix(":local"))
-    return load(store, store.existing(name)) if name.valid else None
+def resolve(store: Store, name: names.Name) -> Model | None:
+    """The stored model, checked when its manifest is a new one; None when it or one of its blobs is not there."""
+    found = load(store, name)
+    if found is None:
+        return None
+
+    def checked() -> Model:
+        found.check()
+        return found
+
+    try:
+        return t.cast(Model, store.cached(("inference", name), found.manifest.digest, checked))
+    except FileNotFoundError:
+        return None

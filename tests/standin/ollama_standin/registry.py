@@ -13,7 +13,7 @@ import time
 import typing as t
 import urllib.parse
 
-from ollama_standin import names, wire
+from ollama_standin import gojson, names, wire
 from ollama_standin._version import VERSION
 from ollama_standin.errors import ClientGone
 from ollama_standin.store import MANIFEST_TYPE, Manifest, Store
@@ -69,7 +69,7 @@ class Registry:
         data = self._manifest(f"{base}/manifests/{name.tag}")
         try:
             manifest = Manifest.decode(data)
-        except (ValueError, AttributeError) as error:
+        except gojson.JsonError as error:
             raise PullError(f"pull model manifest: {error}") from None
         fresh: list[str] = []
         for layer in (*manifest.layers, *([manifest.config] if manifest.config.digest else [])):

@@ -105,7 +105,7 @@ def messages_route(app: App, exchange: Exchange) -> None:
     except ApiError as error:
         if exchange.started:
             raise
-        exchange.send_json(error.status, _error(error.status, error.message))
+        exchange.send_json(error.status, _error(error.status, error.message), newline=True)
 
 
 ROUTES = (("POST", "/v1/messages", messages_route),)

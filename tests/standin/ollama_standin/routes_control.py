@@ -74,8 +74,8 @@ def seen_delete(app: App, exchange: Exchange) -> None:
 
 
 ROUTES = (
-    ("GET HEAD", "/", root),
-    ("GET HEAD", "/api/version", version),
+    ("HEAD GET", "/", root),
+    ("HEAD GET", "/api/version", version),
     ("GET", "/api/status", status),
     ("POST", "/api/me", me),
     ("POST", "/api/signout", me),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import random
 import typing as t
 
@@ -30,13 +30,32 @@ def _name_in(request: t.Mapping[str, t.Any]) -> str:
     return str(request.get("model") or request.get("name") or "")
 
 
-def refuse_cloud(app: App, text: str, *, off: str = CLOUD_OFF) -> None:
-    """A cloud model leaves the host: forbidden, or not signed in, as nothing here ever is."""
-    tag = text.rpartition(":")[2] if ":" in text else ""
-    if tag == "cloud" or tag.endswith("-cloud"):
-        if app.settings.no_cloud:
-            raise ApiError(403, off)
-        raise ApiError(401, "unauthorized")
+def local_name(app: App, text: str, *, empty: ApiError, off: str = CLOUD_OFF) -> names.Name:
+    """The name that the text refers to, if that is a model of this host."""
+    try:
+        ref = names.reference(text)
+    except names.Conflict as error:
+        raise ApiError(400, str(error)) from None
+    if not ref.base:
+        raise empty
+    if not ref.name.valid:
+        raise ApiError(400, INVALID_NAME)
+    if ref.source == "cloud":
+        # Such a model leaves the host: forbidden, or not signed in, as nothing here ever is.
+        raise ApiError(403, off) if app.settings.no_cloud else ApiError(401, "unauthorized")
+    return ref.name
+
+
+def _pull_name(text: str, *, empty: str, invalid: str) -> names.Name:
+    try:
+        ref = names.reference(text)
+    except names.Conflict as error:
+        raise ApiError(400, str(error)) from None
+    if not ref.base:
+        raise ApiError(400, empty)
+    if not ref.pull_name.valid:
+        raise ApiError(400, invalid)
+    return ref.pull_name
 
 
 class _Stream:
@@ -76,65 +95,85 @@ def _streaming(request: t.Mapping[str, t.Any]) -> bool:
     return request.get("stream") is not False
 
 
-def _readable(app: App, name: names.Name) -> model.Model | None:
-    """A corrupt manifest hides its model and no other."""
+def _list_entry(found: model.Model) -> dict[str, t.Any]:
+    found.check_for_list()
+    return {
+        "name": found.short,
+        "model": found.short,
+        "modified_at": gotime.rfc3339(found.manifest.modified_ns),
+        "size": found.manifest.size,
+        "digest": found.manifest.digest,
+        "details": found.details(lengths=True),
+        "capabilities": found.capabilities,
+    }
+
+
+def _listed(app: App, name: names.Name) -> dict[str, t.Any] | None:
+    """A model that cannot be read is hidden, and no other; one that was read is not read again."""
     try:
-        return model.load(app.store, name)
-    except ValueError:
-        log.warn("manifest.go:154", "bad manifest", name=name.short)
-        return None
+        found = model.load(app.store, name)
+        if found is not None:
+            return t.cast("dict[str, t.Any]", app.store.cached(("list", name), found.manifest.digest, lambda: _list_entry(found)))
+    except (model.Broken, FileNotFoundError) as error:
+        app.store.cache.pop(("list", name), None)
+        log.warn("model_list_cache.go:197", "failed to refresh model list cache", model=name.short, error=str(error))
+    return None
+
+
+def refresh_list(app: App, name: names.Name) -> None:
+    """After a change by the server itself, even one to the same content: the times are the new ones."""
+    app.store.cache.pop(("list", name), None)
+    _listed(app, name)
 
 
 def tags_list(app: App) -> list[dict[str, t.Any]]:
-    models = [item for item in map(functools.partial(_readable, app), app.store.names()) if item is not None]
+    entries = [entry for name in app.store.names() if (entry := _listed(app, name)) is not None]
     # The real server compares whole seconds and begins with a random order, so ties come in any order.
-    random.shuffle(models)
-    models.sort(key=lambda item: -(item.manifest.modified_ns // 10**9))
-    return [
-        {
-            "name": item.short,
-            "model": item.short,
-            "modified_at": gotime.rfc3339(item.manifest.modified_ns),
-            "size": item.manifest.size,
-            "digest": item.manifest.digest,
-            "details": item.details(lengths=True),
-            "capabilities": item.capabilities,
-        }
-        for item in models
-    ]
+    random.shuffle(entries)
+    return sorted(entries, key=lambda entry: -gotime.unix(entry["modified_at"]))
 
 
 def tags(app: App, exchange: Exchange) -> None:
     exchange.send_json(200, {"models": tags_list(app)})
 
 
+def shown(app: App, text: str, *, verbose: bool = False, system: str = "", overlaid: bool = False) -> dict[str, t.Any]:
+    """The answer of /api/show; it stays as it is until the manifest changes."""
+    off = "ollama cloud is disabled: remote model details are unavailable"
+    name = local_name(app, text, empty=ApiError(400, "model is required"), off=off)
+    name = app.store.existing(name)
+
+    def build() -> dict[str, t.Any]:
+        found.check()
+        return show.show(found, verbose=verbose, system=system)
+
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            if (found := model.load(app.store, name)) is not None:
+                key = ("show", name, verbose)
+                return build() if overlaid else dict(app.store.cached(key, found.manifest.digest, build))
+        except model.Broken as error:
+            raise ApiError(500, str(error)) from None
+    raise ApiError(404, f"model '{name.short}' not found")
+
+
 def show_model(app: App, exchange: Exchange) -> None:
     request = exchange.json()
-    text = _name_in(request)
-    if not text:
-        raise ApiError(400, "model is required")
-    refuse_cloud(app, text, off="ollama cloud is disabled: remote model details are unavailable")
-    name = names.parse(text.removesuffix(":local"))
-    if not name.valid:
-        raise ApiError(400, INVALID_NAME)
-    found = model.find(app.store, text)
-    if found is None:
-        raise ApiError(404, f"model '{name.short}' not found")
-    verbose = bool(request.get("verbose"))
-    exchange.send_json(200, show.show(found, verbose=verbose, system=str(request.get("system") or "")))
+    system = str(request.get("system") or "")
+    overlaid = bool(system or request.get("options"))
+    exchange.send_json(200, shown(app, _name_in(request), verbose=bool(request.get("verbose")), system=system, overlaid=overlaid))
 
 
 def pull(app: App, exchange: Exchange) -> None:
     request = exchange.json()
-    name = names.parse(_name_in(request))
-    if not name.valid:
-        raise ApiError(400, INVALID_NAME)
+    name = app.store.existing(_pull_name(_name_in(request), empty=INVALID_NAME, invalid=INVALID_NAME))
     stream = _Stream(exchange, stream=_streaming(request))
     try:
-        app.registry.pull(app.store.existing(name), insecure=bool(request.get("insecure")), progress=stream.send, gone=exchange.gone)
+        app.registry.pull(name, insecure=bool(request.get("insecure")), progress=stream.send, gone=exchange.gone)
     except PullError as error:
         stream.fail(str(error))
         return
+    refresh_list(app, name)
     if app.faults.get("pull_cut"):
         exchange.cut()
         return
@@ -158,12 +197,14 @@ def create(app: App, exchange: Exchange) -> None:
     try:
         if text := app.faults.get("create_error"):
             raise CreateError(text)
-        creator.run(app.store.existing(name))
+        name = app.store.existing(name)
+        creator.run(name)
     except ApiError as error:
         stream.fail(error.message, status=error.status)
     except (CreateError, PullError) as error:
         stream.fail(str(error))
     else:
+        refresh_list(app, name)
         stream.send({"status": "success"})
         stream.finish()
 
@@ -176,26 +217,28 @@ def copy(app: App, exchange: Exchange) -> None:
         if not name.valid:
             raise ApiError(400, f'{what} "{text}" is invalid')
     old, new = app.store.existing(old), app.store.existing(new)
-    if app.store.manifest(old) is None:
-        raise ApiError(404, f'model "{source}" not found')
-    app.store.write_manifest(new, app.store.manifest_bytes(old))
+    if old != new:
+        try:
+            app.store.write_manifest(new, app.store.manifest_bytes(old))
+        except (FileNotFoundError, NotADirectoryError):
+            raise ApiError(404, f'model "{source}" not found') from None
+    refresh_list(app, new)
     exchange.send(200)
 
 
 def delete(app: App, exchange: Exchange) -> None:
     text = _name_in(exchange.json())
-    if not text:
-        raise ApiError(400, "model is required")
-    name = names.parse(text)
-    if not name.valid:
-        raise ApiError(400, f'name "{text}" is invalid')
+    name = _pull_name(text, empty="model is required", invalid=f'name "{text}" is invalid')
     with app.store.lock:
         name = app.store.existing(name)
-        manifest = app.store.manifest(name)
-        if manifest is None:
-            raise ApiError(404, f"model '{text}' not found")
-        app.store.delete_manifest(name)
-        app.store.remove_unused(manifest.digests)
+        try:
+            found = model.load(app.store, name)
+            if found is None:
+                raise ApiError(404, f"model '{text}' not found")
+            app.store.delete_manifest(name)
+            app.store.remove_unused(found.manifest.digests)
+        except model.Broken as error:
+            raise ApiError(500, str(error)) from None
     exchange.send(200)
 
 
@@ -226,18 +269,15 @@ def blob_post(app: App, exchange: Exchange) -> None:
 
 def push(app: App, exchange: Exchange) -> None:
     request = exchange.json()
-    name = names.parse(_name_in(request))
-    if not name.valid:
-        raise ApiError(400, INVALID_NAME)
-    if app.store.manifest(app.store.existing(name)) is None:
-        raise ApiError(404, f"model '{name.short}' not found")
+    if not _name_in(request):
+        raise ApiError(400, "model is required")
     stream = _Stream(exchange, stream=_streaming(request))
     stream.send({"status": "retrieving manifest"})
     stream.fail("unauthorized: the stand-in pushes nothing")
 
 
 ROUTES = (
-    ("GET HEAD", "/api/tags", tags),
+    ("HEAD GET", "/api/tags", tags),
     ("POST", "/api/show", show_model),
     ("POST", "/api/pull", pull),
     ("POST", "/api/push", push),

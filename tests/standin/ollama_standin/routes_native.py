@@ -13,7 +13,8 @@ import typing as t
 from ollama_standin import gojson, gotime
 from ollama_standin import options as opts
 from ollama_standin.errors import ApiError
-from ollama_standin.inference import Cut, Job, Outcome, StreamFailure, embed, loaded, need, open_model, tokens
+from ollama_standin.inference import Cut, Job, Outcome, StreamFailure, embed, loaded, need, not_found, open_model, tokens
+from ollama_standin.routes_models import local_name
 
 if t.TYPE_CHECKING:
     from ollama_standin.app import App
@@ -92,8 +93,9 @@ def _run(app: App, exchange: Exchange, *, what: str) -> None:
     request = exchange.json()
     keep_alive = opts.keep_alive(request.get("keep_alive"))
     name = str(request.get("model") or "")
-    job = Job(app, exchange, open_model(app, name), dict(request.get("options") or {}), keep_alive)
     chat = what == "chat"
+    found = open_model(app, name, empty=None if chat else not_found(name))
+    job = Job(app, exchange, found, dict(request.get("options") or {}), keep_alive)
     prompt = chat_prompt(_messages(request.get("messages"))) if chat else str(request.get("prompt") or "")
     empty = not request.get("messages") if chat else not prompt
 
@@ -125,6 +127,7 @@ def embed_route(app: App, exchange: Exchange) -> None:
     request = exchange.json()
     keep_alive = opts.keep_alive(request.get("keep_alive"))
     name, given = str(request.get("model") or ""), request.get("input")
+    local_name(app, name, empty=not_found(name))
     if given is None or given == []:
         texts: list[str] = []
     elif isinstance(given, str):
@@ -150,10 +153,13 @@ def embed_route(app: App, exchange: Exchange) -> None:
 def embeddings(app: App, exchange: Exchange) -> None:
     request = exchange.json()
     name = str(request.get("model") or "")
-    model = open_model(app, name, missing='model "{}" not found, try pulling it first')
+    model = open_model(app, name, missing='model "{}" not found, try pulling it first', any_case=False)
     job = Job(app, exchange, model, dict(request.get("options") or {}), opts.keep_alive(request.get("keep_alive")))
     prompt = str(request.get("prompt") or "")
-    vectors = embed(job, [prompt] if prompt else [], Outcome())
+    try:
+        vectors = embed(job, [prompt] if prompt else [], Outcome())
+    except ApiError as error:
+        raise ApiError(500 if error.status == 501 else error.status, error.message) from None
     wide = [struct.unpack("<f", struct.pack("<f", value))[0] for value in vectors[0]] if vectors else []
     exchange.send_json(200, {"embedding": wide})
 

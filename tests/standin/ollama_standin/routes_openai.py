@@ -13,10 +13,10 @@ import struct
 import time
 import typing as t
 
-from ollama_standin import gojson, model, names
+from ollama_standin import gojson, gotime, names
 from ollama_standin.errors import ApiError
 from ollama_standin.inference import Cut, Job, Outcome, StreamFailure, embed, need, open_model, tokens
-from ollama_standin.routes_models import tags_list
+from ollama_standin.routes_models import shown, tags_list
 from ollama_standin.routes_native import chat_prompt
 
 if t.TYPE_CHECKING:
@@ -46,7 +46,7 @@ def openai_errors(route: Route) -> Route:
         except ApiError as error:
             if exchange.started:
                 raise
-            exchange.send_json(error.status, error_body(error.status, error.message))
+            exchange.send_json(error.status, error_body(error.status, error.message), newline=True)
 
     return wrapped
 
@@ -195,26 +195,20 @@ def embeddings(app: App, exchange: Exchange) -> None:
     exchange.send_json(200, {"object": "list", "data": data, "model": name, "usage": usage}, JSON, newline=True)
 
 
-def _entry(identifier: str, modified_ns: int) -> Item:
-    return {"id": identifier, "object": "model", "created": modified_ns // 10**9, "owned_by": names.parse(identifier).namespace}
+def _entry(identifier: str, modified_at: str) -> Item:
+    return {"id": identifier, "object": "model", "created": gotime.unix(modified_at), "owned_by": names.parse(identifier).namespace}
 
 
 @openai_errors
 def list_models(app: App, exchange: Exchange) -> None:
-    entries = []
-    for item in tags_list(app):
-        manifest = app.store.manifest(names.parse(item["name"]))
-        entries.append(_entry(item["name"], manifest.modified_ns if manifest else 0))
+    entries = [_entry(item["name"], item["modified_at"]) for item in tags_list(app)]
     exchange.send_json(200, {"object": "list", "data": entries or None}, JSON, newline=True)
 
 
 @openai_errors
 def one_model(app: App, exchange: Exchange) -> None:
     name = exchange.params["model"]
-    found = model.find(app.store, name)
-    if found is None:
-        raise ApiError(404, f"model '{names.parse(name).short}' not found")
-    exchange.send_json(200, _entry(name, found.manifest.modified_ns), JSON, newline=True)
+    exchange.send_json(200, _entry(name, shown(app, name)["modified_at"]), JSON, newline=True)
 
 
 @openai_errors

@@ -119,6 +119,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _dispatch(self, app: App, exchange: Exchange, path: str) -> None:
         control = path.startswith(routes_control.CONTROL_PREFIX)
+        route, params, allowed = _find(exchange.method, path)
+        exchange.params |= params
+        if allowed:
+            exchange.extra_headers["Allow"] = ", ".join(allowed)
         if not control:
             if access.refused(exchange, app.settings):
                 return
@@ -126,8 +130,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 while not exchange.gone():
                     time.sleep(0.1)
                 raise ClientGone
-        route, params, allowed = _find(exchange.method, path)
-        exchange.params |= params
         try:
             status = None if control else app.faults.status_for(path)
             if status is not None:
@@ -151,7 +153,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 exchange.send(500)
             return
         if allowed:
-            exchange.extra_headers["Allow"] = ", ".join(allowed)
             exchange.send(405, b"405 method not allowed", "text/plain")
         else:
             exchange.send(404, b"404 page not found", "text/plain")

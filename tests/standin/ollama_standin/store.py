@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 import tempfile
@@ -18,13 +17,16 @@ import typing as t
 from ollama_standin import gojson, log
 from ollama_standin.names import Name
 
-__all__ = ["MEDIA", "Layer", "Manifest", "Store", "is_digest"]
+__all__ = ["INVALID_DIGEST", "MEDIA", "Layer", "Manifest", "Store", "is_digest"]
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 MEDIA = "application/vnd.ollama.image."
 GRACE_SECONDS = 3600
 _DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
+_LAYER_FIELDS = {"mediaType": str, "digest": str, "size": int, "from": str, "name": str}
+_MANIFEST_FIELDS = {"schemaVersion": int, "mediaType": str, "config": _LAYER_FIELDS, "layers": [_LAYER_FIELDS]}
+INVALID_DIGEST = "invalid digest format"
 
 
 def is_digest(text: str) -> bool:
@@ -56,11 +58,11 @@ class Layer:
     @classmethod
     def from_dict(cls, value: t.Mapping[str, t.Any]) -> Layer:
         return cls(
-            media_type=value.get("mediaType", ""),
-            digest=value.get("digest", ""),
-            size=int(value.get("size", 0)),
-            origin=value.get("from", ""),
-            name=value.get("name", ""),
+            media_type=value.get("mediaType") or "",
+            digest=value.get("digest") or "",
+            size=value.get("size") or 0,
+            origin=value.get("from") or "",
+            name=value.get("name") or "",
         )
 
 
@@ -95,21 +97,32 @@ class Manifest:
 
     @classmethod
     def decode(cls, data: bytes, *, modified_ns: int = 0) -> Manifest:
-        value = json.loads(data)
+        """Raises gojson.JsonError."""
+        value = gojson.decode_as(data.decode("utf-8", "replace"), dict, "manifest.Manifest")
+        gojson.check_fields(value, "Manifest", _MANIFEST_FIELDS)
         return cls(
             config=Layer.from_dict(value.get("config") or {}),
-            layers=tuple(Layer.from_dict(item) for item in value.get("layers") or ()),
+            layers=tuple(Layer.from_dict(item or {}) for item in value.get("layers") or ()),
             digest=hashlib.sha256(data).hexdigest(),
             modified_ns=modified_ns,
         )
 
 
 class Store:
-    """Reads the files anew at each call, as the real server does."""
+    """Reads manifests anew at each call, as the real server does."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.lock = threading.RLock()
+        self.cache: dict[t.Any, tuple[str, t.Any]] = {}
+
+    def cached(self, key: t.Any, digest: str, build: t.Callable[[], t.Any]) -> t.Any:
+        """What was built from a manifest of this digest; blobs are not looked at again while it stays the same."""
+        found = self.cache.get(key)
+        if found is None or found[0] != digest:
+            found = (digest, build())
+            self.cache[key] = found
+        return found[1]
 
     def prepare(self) -> None:
         os.makedirs(self.blobs_dir, mode=0o755, exist_ok=True)
@@ -211,15 +224,24 @@ class Store:
                     os.unlink(self.blob_path(digest))
 
     def _used(self) -> set[str]:
-        manifests = (self.manifest(name) for name in self.names())
-        return {digest for manifest in manifests if manifest for digest in manifest.digests}
+        return {digest for name in self.names() for digest in self._digests(name)}
+
+    def _digests(self, name: Name) -> set[str]:
+        """A corrupt manifest refers to nothing."""
+        try:
+            manifest = self.manifest(name)
+        except gojson.JsonError:
+            return set()
+        return manifest.digests if manifest else set()
 
     def prune(self) -> None:
         """At start: delete what no manifest refers to and is older than an hour."""
         blobs = sorted(os.listdir(self.blobs_dir))
         try:
+            for name in self.names():
+                self.manifest(name)
             used = {digest.replace(":", "-") for digest in self._used()}
-        except ValueError:
+        except gojson.JsonError:
             log.warn("routes.go:1731", "corrupt manifests detected, skipping prune operation.  Re-pull or delete to clear")
             return
         log.info("images.go:522", f"total blobs: {len(blobs)}")
