@@ -120,6 +120,9 @@ def ensure(request: Request, *, check_mode: bool = False, host: Host = Host()) -
     """Make the wanted version the active one, or in check mode say what that takes."""
     with _sentences(request):
         plan = make_plan(request, observe(request))
+        if check_mode and plan.install and not plan.clean:
+            # How much it takes is not known without the network, but no release fits into less.
+            _need_room(request, host, RESERVE, doing="install")
         if check_mode or not plan.changed or plan.awaits_archive:
             return Outcome(plan, False, plan.sources)
         if plan.install:
@@ -249,7 +252,8 @@ def _verified(request: Request, asset: Asset) -> Fetched:
 
 def _need_room(request: Request, host: Host, computed: int, *, doing: str) -> None:
     needed = computed if request.min_free is None else request.min_free
-    free = host.free(Path(request.root))
+    root = Path(request.root)
+    free = host.free(next(path for path in (root, *root.parents) if path.exists()))
     if free < needed:
         about = "about " if request.min_free is None else ""
         raise ReleaseError(

@@ -228,7 +228,12 @@ def make_directory(path: Path, *, mode: int = 0o755) -> None:
     if path.exists() or path.is_symlink():
         raise ReleaseError(f"{path} is needed as a directory and is something else: move it away.")
     make_directory(path.parent)
-    path.mkdir()
+    try:
+        path.mkdir()
+    except FileExistsError:
+        # Another run was faster; what is there is judged once more.
+        make_directory(path, mode=mode)
+        return
     path.chmod(mode)
 
 

@@ -263,6 +263,12 @@ def test_full_disk_is_said_with_numbers_before_a_byte_is_fetched(machine: Machin
     assert machine.names() == [".lock", OLD]
 
 
+def test_full_disk_is_said_in_check_mode_on_a_bare_host_too(machine: Machine) -> None:
+    with pytest.raises(ReleaseError, match=r"has 2.0 KiB free, and about 16.0 MiB are needed to install Ollama"):
+        machine.run(host=machine.host(free=lambda path: 2048), check_mode=True)
+    assert os.listdir(machine.top) == []
+
+
 def test_what_a_killed_run_left_makes_room_before_anything_is_fetched(machine: Machine) -> None:
     machine.run(OLD)
     (machine.root / ".unpack-0.32.15-dead").mkdir()
