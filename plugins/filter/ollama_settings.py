@@ -71,6 +71,34 @@ def ollama_settings(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     return units
 
 
+UNIT_DIRECTORY = "/etc/systemd/system"
+
+
+def ollama_files(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The unit files and drop-ins of all instances, as llm.host.host_files takes them."""
+    units = ollama_settings(settings)
+    kinds = dict.fromkeys("ollama@.service" if "@" in unit["unit"] else unit["unit"] for unit in units)
+    return [
+        *({"path": f"{UNIT_DIRECTORY}/{kind}", "template": "ollama.service.j2", "variables": {"__ollama_item": kind}} for kind in kinds),
+        *(
+            {
+                "path": f"{UNIT_DIRECTORY}/{unit['unit']}.d/10-llm-host.conf",
+                "template": "drop-in.conf.j2",
+                "variables": {"__ollama_item": unit},
+            }
+            for unit in units
+        ),
+    ]
+
+
+def ollama_secret_files(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """What only root may read of each instance's environment, as llm.host.host_files takes it; empty files where there is nothing."""
+    return [
+        {"path": f"{UNIT_DIRECTORY}/{unit['unit']}.d/secret.env", "content": environment_file(environment.secret)}
+        for unit, (_instance, environment) in zip(ollama_settings(settings), _environments(settings))
+    ]
+
+
 def ollama_problems(settings: t.Mapping[str, t.Any]) -> list[str]:
     """What is wrong with the settings, a sentence each; the first problem hides others."""
     try:
@@ -78,11 +106,6 @@ def ollama_problems(settings: t.Mapping[str, t.Any]) -> list[str]:
     except AnsibleFilterError as exc:
         return [str(exc)]
     return []
-
-
-def ollama_secret_environment(settings: t.Mapping[str, t.Any], name: str) -> str:
-    """The lines of the file that only root may read, for the instance ``name``."""
-    return next(environment_file(environment.secret) for instance, environment in _environments(settings) if instance["name"] == name)
 
 
 def _environments(settings: t.Mapping[str, t.Any]) -> list[tuple[t.Mapping[str, t.Any], Environment]]:
@@ -106,7 +129,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
+            "ollama_files": ollama_files,
             "ollama_problems": ollama_problems,
-            "ollama_secret_environment": ollama_secret_environment,
+            "ollama_secret_files": ollama_secret_files,
             "ollama_settings": ollama_settings,
         }

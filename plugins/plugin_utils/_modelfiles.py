@@ -13,7 +13,8 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
+
+from ansible_collections.llm.host.plugins.plugin_utils._templates import render
 
 __all__ = ["ModelfileReader"]
 
@@ -38,8 +39,10 @@ class ModelfileReader:
     def _text(self, path: str, label: str) -> str:
         if path not in self._texts:
             found = self._find(path, label)
-            text = self._action._loader.get_text_file_contents(found)
-            self._texts[path] = self._render(text, found) if path.endswith(".j2") else text
+            if path.endswith(".j2"):
+                self._texts[path] = render(self._action, found, variables=self._variables)
+            else:
+                self._texts[path] = self._action._loader.get_text_file_contents(found)
         return self._texts[path]
 
     def _find(self, path: str, label: str) -> str:
@@ -64,14 +67,6 @@ class ModelfileReader:
         names = [self._variables.get("inventory_dir"), *(_directory(source) for source in sources)]
         names.append(self._variables.get("playbook_dir"))
         return list(dict.fromkeys(str(name) for name in names if name))
-
-    def _render(self, text: str, found: str) -> str:
-        search = [os.path.dirname(found), *self._variables.get("ansible_search_path", ())]
-        templar = self._action._templar.copy_with_new_env(searchpath=search, available_variables=self._variables)
-        rendered = templar.template(
-            trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": False}
-        )
-        return "" if rendered is None else str(rendered)
 
 
 def _directory(source: t.Any) -> str | None:

@@ -1,0 +1,208 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_files
+short_description: Write several text files in one round trip
+version_added: 0.1.0
+author: llm.host contributors (@llm-host)
+description:
+  - Renders templates on the controller and writes all files with one call of the module, each atomically, with the directories they need.
+  - A loop over M(ansible.builtin.template) does the same with several round trips a file.
+extends_documentation_fragment: [llm.host.attributes]
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: The content of O(secret_files) is never shown.
+  idempotent:
+    support: full
+options:
+  files:
+    description: The files.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where to write it. Missing directories are made with mode 0755.
+        type: path
+        required: true
+      content:
+        description: Its text.
+        type: str
+      template:
+        description: A template on the controller to render instead of O(files[].content), found as M(ansible.builtin.template) finds it.
+        type: str
+      variables:
+        description: Further variables for the template.
+        type: dict
+      mode:
+        description: Its mode, as four digits.
+        type: str
+        default: "0644"
+  secret_files:
+    description: Files whose content appears in no output.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where to write it. Missing directories are made with mode 0755.
+        type: path
+        required: true
+      content:
+        description: Its text.
+        type: str
+      template:
+        description: A template on the controller to render instead of O(secret_files[].content).
+        type: str
+      variables:
+        description: Further variables for the template.
+        type: dict
+      mode:
+        description: Its mode, as four digits.
+        type: str
+        default: "0600"
+  owner:
+    description: Who owns the files, and the directories that are made.
+    type: str
+    default: root
+  group:
+    description: Their group.
+    type: str
+    default: root
+seealso:
+  - module: ansible.builtin.template
+"""
+
+EXAMPLES = r"""
+- name: Write a unit and its secrets
+  llm.host.host_files:
+    files:
+      - path: /etc/systemd/system/example.service
+        template: example.service.j2
+    secret_files:
+      - path: /etc/systemd/system/example.service.d/secret.env
+        content: "TOKEN={{ vault_token }}\n"
+"""
+
+RETURN = r"""
+changed_paths:
+  description: The files that were written, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/example.service]
+"""
+
+import grp
+import os
+import pwd
+import stat
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+HIDDEN = "(secret)\n"
+
+
+def suboptions(*, mode: str, secret: bool) -> dict[str, dict[str, t.Any]]:
+    return {
+        "path": {"type": "path", "required": True},
+        "content": {"type": "str", "no_log": secret},
+        "template": {"type": "str"},
+        "variables": {"type": "dict"},
+        "mode": {"type": "str", "default": mode},
+    }
+
+
+class Host:
+    """Files of the host, all of one owner."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        try:
+            self._uid = pwd.getpwnam(module.params["owner"]).pw_uid
+            self._gid = grp.getgrnam(module.params["group"]).gr_gid
+        except KeyError as exc:
+            module.fail_json(msg=f"The host has no such owner or group: {exc.args[0]}.")
+
+    def content(self, path: str) -> str | None:
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def protected(self, path: str, mode: int) -> bool:
+        status = os.lstat(path)
+        return stat.S_ISREG(status.st_mode) and (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (mode, self._uid, self._gid)
+
+    def write(self, path: str, content: str, mode: int) -> None:
+        self._make_directory(os.path.dirname(path))
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                file.write(content)
+                os.fchown(file.fileno(), self._uid, self._gid)
+                os.fchmod(file.fileno(), mode)
+            # Not atomic_move, which gives the new file the mode of the old one.
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        self._module.set_default_selinux_context(path, False)
+
+    def _make_directory(self, path: str) -> None:
+        if os.path.isdir(path):
+            return
+        self._make_directory(os.path.dirname(path))
+        os.mkdir(path)
+        os.chmod(path, 0o755)
+        os.chown(path, self._uid, self._gid)
+
+
+def octal(text: str) -> int:
+    if len(text) != 4 or set(text) - set("01234567"):
+        raise ValueError(f"mode is {text!r}: write four octal digits, such as '0644'.")
+    return int(text, 8)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "files": {"type": "list", "elements": "dict", "default": [], "options": suboptions(mode="0644", secret=False)},
+            "secret_files": {"type": "list", "elements": "dict", "default": [], "options": suboptions(mode="0600", secret=True)},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+        },
+        supports_check_mode=True,
+    )
+    host = Host(module)
+    changed, diffs = [], []
+    for secret, entries in ((False, module.params["files"]), (True, module.params["secret_files"])):
+        for entry in entries:
+            path, wanted = entry["path"], entry["content"] or ""
+            try:
+                mode, before = octal(entry["mode"]), host.content(path)
+                if before == wanted and host.protected(path, mode):
+                    continue
+                if not module.check_mode:
+                    host.write(path, wanted, mode)
+            except (OSError, ValueError) as exc:
+                module.fail_json(msg=f"Cannot write {path}: {exc}", changed=bool(changed), changed_paths=changed)
+            changed.append(path)
+            shown = {"before": before or "", "after": wanted} if not secret else {"before": HIDDEN if before else "", "after": HIDDEN}
+            diffs.append({"before_header": path, "after_header": path, **shown})
+    module.exit_json(changed=bool(changed), changed_paths=changed, diff=diffs)
+
+
+if __name__ == "__main__":
+    main()
