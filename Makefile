@@ -4,6 +4,7 @@ export PY_COLORS := 0
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
+.NOTPARALLEL:
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
 .PHONY: help setup lab demo demo-clean test lint sanity unit contract molecule $(SCENARIOS:%=molecule-%) bench build clean

@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import testinfra
+from conftest import address
+
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials, Endpoint
-from conftest import ROOT, address
 
 ALICE = Credentials(key="alice-has-a-key-of-enough-length")
 
 
 @pytest.fixture
 def gateway() -> Endpoint:
-    ca = (ROOT / ".cache/lab/ca.crt").read_text()
+    ca = Path(os.environ["LAB_CACHE"], "ca.crt").read_text()
     return Endpoint("https://ollama.example.com", ca=ca, connect_to=address("edge"))
 
 

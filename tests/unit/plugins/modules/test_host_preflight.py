@@ -1,0 +1,42 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import platform
+import socket
+import subprocess
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).parents[4]
+
+
+def call(**arguments: t.Any) -> dict[str, t.Any]:
+    environment = {**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    command = ["ansible", "localhost", "-m", "llm.host.host_preflight", "-a", json.dumps(arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    return json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1])
+
+
+def test_an_unknown_architecture_is_refused():
+    result = call(architectures=["s390x", "riscv64"])
+    assert result["msg"] == f"The host's architecture is {platform.machine()}, which is not supported: use one with s390x or riscv64."
+
+
+def test_what_the_host_has_is_listed_in_the_order_asked():
+    group = grp.getgrgid(0).gr_name
+    result = call(groups=["no-such-group", group], programs=["no-such-program", "sh"])
+    assert (result["changed"], result["groups"], result["programs"]) == (False, [group], ["sh"])
+
+
+def test_a_port_of_another_program_is_refused_with_advice():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = call(ports=[{"port": port, "unit": "ollama.service", "advice": "take another"}])
+    assert result["msg"].startswith(f"Port {port} is wanted by ollama.service but ")
+    assert result["msg"].endswith("listens there: take another.")
