@@ -179,7 +179,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "default": [], "options": suboptions(mode="0644", secret=False)},
-            "secret_files": {"type": "list", "elements": "dict", "default": [], "options": suboptions(mode="0600", secret=True)},
+            # What is secret of it is each content, which suboptions() says.
+            "secret_files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "no_log": False,
+                "options": suboptions(mode="0600", secret=True),
+            },
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
         },
