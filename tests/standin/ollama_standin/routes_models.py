@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import random
 import typing as t
 
@@ -142,19 +142,21 @@ def shown(app: App, text: str, *, verbose: bool = False, system: str = "", overl
     off = "ollama cloud is disabled: remote model details are unavailable"
     name = local_name(app, text, empty=ApiError(400, "model is required"), off=off)
     name = app.store.existing(name)
-
-    def build() -> dict[str, t.Any]:
-        found.check()
-        return show.show(found, verbose=verbose, system=system)
-
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            if (found := model.load(app.store, name)) is not None:
-                key = ("show", name, verbose)
-                return build() if overlaid else dict(app.store.cached(key, found.manifest.digest, build))
-        except model.Broken as error:
-            raise ApiError(500, str(error)) from None
+    try:
+        found = model.load(app.store, name)
+        if found is not None:
+            build = functools.partial(_show, found, verbose=verbose, system=system)
+            return build() if overlaid else dict(app.store.cached(("show", name, verbose), found.manifest.digest, build))
+    except model.Broken as error:
+        raise ApiError(500, str(error)) from None
+    except FileNotFoundError:
+        pass
     raise ApiError(404, f"model '{name.short}' not found")
+
+
+def _show(found: model.Model, *, verbose: bool, system: str) -> dict[str, t.Any]:
+    found.check()
+    return show.show(found, verbose=verbose, system=system)
 
 
 def show_model(app: App, exchange: Exchange) -> None:

@@ -238,8 +238,8 @@ class Store:
         """At start: delete what no manifest refers to and is older than an hour."""
         blobs = sorted(os.listdir(self.blobs_dir))
         try:
-            for name in self.names():
-                self.manifest(name)
+            for model in self.names():
+                self.manifest(model)
             used = {digest.replace(":", "-") for digest in self._used()}
         except gojson.JsonError:
             log.warn("routes.go:1731", "corrupt manifests detected, skipping prune operation.  Re-pull or delete to clear")

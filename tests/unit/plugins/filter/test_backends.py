@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llm.host.plugins.filter.backends import backend_hosts, backend_problems, backends
+from ansible_collections.llm.host.plugins.filter.pool import backend_hosts, backend_problems, backends
 
 TWO = [{"name": "gpu0", "port": 11434}, {"name": "gpu1", "port": 11435}]
 

@@ -10,46 +10,6 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-DOCUMENTATION = r"""
-name: backends
-short_description: Addresses of all Ollama instances of some hosts, as seen from one host
-version_added: 0.1.0
-author: llm.host contributors (@llm-host)
-description:
-  - Reads C(ollama_host) and C(ollama_instances) of each host from the inventory, so that a play limited to the gateway knows them all.
-  - An instance on the host itself is reached over loopback, an instance on another host at the address it listens on.
-  - A host that runs Ollama itself, while all others listen on loopback only, stands alone and uses its own instances.
-positional: _input, hostvars, inventory_hostname
-options:
-  _input:
-    description: Names of the hosts that run Ollama.
-    type: list
-    elements: str
-    required: true
-  hostvars:
-    description: Variables of all hosts.
-    type: dict
-    required: true
-  inventory_hostname:
-    description: Name of the host that is to reach them.
-    type: str
-    required: true
-"""
-
-EXAMPLES = r"""
-- name: Show which instances this host would use
-  ansible.builtin.debug:
-    msg: "{{ groups['ollama'] | llm.host.backends(hostvars, inventory_hostname) }}"
-"""
-
-RETURN = r"""
-_value:
-  description: One C(address:port) for each instance, in the order of hosts and instances.
-  type: list
-  elements: str
-  sample: ["127.0.0.1:11434", "10.20.0.7:11434"]
-"""
-
 # What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 11434

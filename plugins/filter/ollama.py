@@ -17,39 +17,6 @@ from ansible_collections.llm.host.plugins.plugin_utils._settings import (
 )
 from ansible_collections.llm.host.plugins.plugin_utils._systemd import environment_file, environment_lines
 
-DOCUMENTATION = r"""
-name: ollama_settings
-short_description: Check the settings of a host's Ollama instances and make their environments
-version_added: 0.1.0
-author: llm.host contributors (@llm-host)
-description:
-  - Checks every setting as Ollama itself would parse it, and fails with one sentence that says what to write instead.
-  - The first instance does all pulls and prunes of the store that the instances share.
-positional: _input
-options:
-  _input:
-    description: The variables of the role P(llm.host.ollama#role), without their prefix C(ollama_).
-    type: dict
-    required: true
-"""
-
-EXAMPLES = r"""
-- name: Show the environment of each unit
-  ansible.builtin.debug:
-    msg: "{{ __ollama_settings | llm.host.ollama_settings }}"
-"""
-
-RETURN = r"""
-_value:
-  description:
-    - One dictionary per instance, without any secret.
-    - C(name) and C(unit) say which one it is, C(service) and C(socket) are what M(llm.host.ollama_service) and
-      M(llm.host.host_preflight) want to know of it.
-    - C(environment) is text for its unit. C(secrets) says whether it needs a file for root's eyes besides.
-  type: list
-  elements: dict
-"""
-
 ADVICE = "stop it, or give the instance another port in ollama_instances"
 
 
