@@ -31,7 +31,7 @@ class Interrupted:
     log: Path
 
     def run(self, *playbooks: str, deadly: bool = False, **variables: object) -> subprocess.CompletedProcess[str]:
-        command = ["ansible-playbook", "-i", "molecule/faults/interrupted.yml", *playbooks, "--extra-vars", json.dumps(variables)]
+        command = ["ansible-playbook", "-i", "molecule/faults/inventory/interrupted.yml", *playbooks, "--extra-vars", json.dumps(variables)]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "DIE_AFTER_CHANGE_LOG": str(self.log)}
         if deadly:
             environment |= {"ANSIBLE_CALLBACK_PLUGINS": "molecule/shared/callback_plugins", "ANSIBLE_CALLBACKS_ENABLED": "die_after_change"}

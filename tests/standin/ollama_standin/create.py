@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import posixpath
 import struct
 import typing as t
 
 from ollama_standin import gguf, gojson, gotemplate, model, names, rewrite
 from ollama_standin.errors import ApiError
-from ollama_standin.store import CONFIG_TYPE, MEDIA, Layer, Manifest, Store
+from ollama_standin.store import CONFIG_TYPE, INVALID_DIGEST, MEDIA, Layer, Manifest, Store, is_digest
 
 __all__ = ["CreateError", "Creator"]
 
@@ -38,6 +37,7 @@ _CONFIG_KEYS = (
     "architecture",
     "os",
 )
+_UPLOADED = "uploaded"
 
 
 class CreateError(Exception):
@@ -46,10 +46,11 @@ class CreateError(Exception):
 
 def check_files(files: t.Mapping[str, str]) -> None:
     """The check that comes before anything is streamed."""
-    for key in files:
-        clean = posixpath.normpath(key)
-        if key.startswith("/") or clean == ".." or clean.startswith("../"):
+    for key, digest in files.items():
+        if key != "." and any(part in ("", ".", "..") for part in key.split("/")):
             raise ApiError(400, "file path must be relative")
+        if not digest:
+            raise ApiError(400, INVALID_DIGEST)
 
 
 def _floats(value: t.Any) -> t.Any:
@@ -85,17 +86,28 @@ class Creator:
 
     def run(self, target: names.Name) -> None:
         """Write the model; ApiError and CreateError carry the words for the client."""
+        try:
+            self._run(target)
+        except (model.Broken, gguf.GgufError, gojson.JsonError) as error:
+            raise CreateError(str(error)) from None
+        except FileNotFoundError as error:
+            raise CreateError(f"open {error.filename}: no such file or directory") from None
+
+    def _run(self, target: names.Name) -> None:
+        self.fresh: set[str] = set()
         if self.request.get("from"):
             layers, config = self._from_model(str(self.request["from"]))
         elif self.request.get("files") is not None:
-            layers, config = self._from_files(dict(self.request["files"]))
+            layers, config = self._from_files(dict(self.request["files"])), {}
         else:
             raise ApiError(400, "neither 'from' or 'files' was specified")
-        if self.request.get("adapters"):
-            layers = self._with_adapters(layers, dict(self.request["adapters"]))
-        layers, fresh = self._with_given(layers)
+        if self.request.get("adapters") is not None:
+            layers += self._from_files(dict(self.request["adapters"]), adapters=True)
+        layers = [self._quantized(layer) for layer in layers]
+        config = self._described(layers, config)
+        layers = self._with_given(layers)
         for layer in layers:
-            verb = "creating new" if layer.digest in fresh else "using existing"
+            verb = "creating new" if layer.digest in self.fresh else "using existing"
             self.progress({"status": f"{verb} layer {layer.digest}"})
         for key in ("renderer", "parser", "requires"):
             if self.request.get(key):
@@ -105,7 +117,7 @@ class Creator:
         manifest = Manifest(config=Layer(CONFIG_TYPE, digest, size), layers=tuple(layers))
         self.progress({"status": "writing manifest"})
         with self.store.lock:
-            old = self.store.manifest(target)
+            old = self.store.readable_manifest(target)
             self.store.write_manifest(target, manifest.encode())
             if old is not None and not self.no_prune:
                 self.store.remove_unused(old.digests)
@@ -121,43 +133,55 @@ class Creator:
             raise CreateError("the stand-in has no cloud models")
         # Unlike the model that is made, the base is looked for in exactly this spelling.
         name = ref.name
-        try:
+        base = model.load(self.store, name)
+        if base is None:
+            self.pull(name)
             base = model.load(self.store, name)
-            if base is None:
-                self.pull(name)
-                base = model.load(self.store, name)
-            if base is None:
-                raise CreateError(f"model '{name.short}' not found")
-        except model.Broken as error:
-            raise CreateError(str(error)) from None
-        layers = [dataclasses.replace(layer, origin=name.short) for layer in base.manifest.layers]
-        return layers, self._describe(layers, _inherited(base))
+        if base is None:
+            raise CreateError(f"model '{name.short}' not found")
+        return [self._taken_over(layer, name.short) for layer in base.manifest.layers], _inherited(base)
 
-    def _describe(self, layers: list[Layer], config: dict[str, t.Any]) -> dict[str, t.Any]:
-        models = [layer for layer in layers if layer.kind == "model"]
+    def _taken_over(self, layer: Layer, origin: str) -> Layer:
+        """A layer of the base as it is now on disk: looked at, not verified."""
+        if not layer.digest:
+            raise CreateError("creating new layer from layer with empty digest")
+        path = self._path(layer.digest)
+        try:
+            size = os.path.getsize(path)
+        except FileNotFoundError:
+            raise CreateError(f"stat {path}: no such file or directory") from None
+        if layer.kind in ("model", "projector", "adapter"):
+            gguf.read(path)
+        return Layer(layer.media_type, layer.digest, size, origin=origin, name=layer.name)
+
+    def _path(self, digest: str) -> str:
+        if not is_digest(digest):
+            raise CreateError(INVALID_DIGEST)
+        return self.store.blob_path(digest)
+
+    def _described(self, layers: list[Layer], config: dict[str, t.Any]) -> dict[str, t.Any]:
+        """What the config says about the weights; of several files the first one counts."""
+        headers = [gguf.read(self.store.blob_path(layer.digest)) for layer in layers if layer.kind == "model"]
         config = {**config, "architecture": "amd64", "os": "linux"}
-        if models:
-            header = gguf.read(self.store.blob_path(models[0].digest))
+        if headers:
             config |= {
-                "model_family": header.architecture,
-                "model_families": [header.architecture] * len(models),
-                "model_type": header.parameter_size,
-                "file_type": header.file_type,
+                "model_format": config.get("model_format") or "gguf",
+                "model_family": headers[0].architecture,
+                "model_families": [header.architecture for header in headers],
+                "model_type": headers[0].parameter_size,
+                "file_type": headers[0].file_type,
             }
         return config
 
-    def _from_files(self, files: dict[str, str]) -> tuple[list[Layer], dict[str, t.Any]]:
-        if not files:
-            raise ApiError(400, "no files provided to convert")
-        self.fresh_files: set[str] = set()
-        if any(key.endswith(".safetensors") for key in files):
+    def _from_files(self, files: dict[str, str], *, adapters: bool = False) -> list[Layer]:
+        if not files or any(key.endswith(".safetensors") for key in files):
             raise ApiError(400, "unknown type")
         for key, digest in files.items():
             if not key.endswith(".gguf") and not self._is_gguf(digest):
                 raise ApiError(400, "unknown type")
-        self.progress({"status": "parsing GGUF"})
-        layers = [self._gguf_layer(key, digest) for key, digest in sorted(files.items())]
-        return layers, self._describe(layers, {"model_format": "gguf"})
+        if adapters and len(files) > 1:
+            raise ApiError(400, "only one adapter is currently supported")
+        return [self._gguf_layer(key, digest) for key, digest in sorted(files.items())]
 
     def _is_gguf(self, digest: str) -> bool:
         try:
@@ -167,43 +191,44 @@ class Creator:
             return False
 
     def _gguf_layer(self, key: str, digest: str) -> Layer:
-        path = self.store.blob_path(digest)
-        try:
-            header = gguf.read(path)
-        except FileNotFoundError:
-            raise CreateError(f"open {path}: no such file or directory") from None
-        except gguf.GgufError as error:
-            raise ApiError(400, str(error)) from None
+        self.progress({"status": "parsing GGUF"})
+        path = self._path(digest)
+        if os.path.exists(path) and not self._is_gguf(digest):
+            raise ApiError(400, "supplied file was not in GGUF format")
+        header = gguf.read(path)
         if header.kind != "model":
             return Layer(f"{MEDIA}{header.kind}", digest, os.path.getsize(path), origin=key)
-        data = self._quantized(path, header) or rewrite.result(digest)
-        self.progress({"status": "verifying conversion"})
-        if data is None:
-            return Layer(f"{MEDIA}model", digest, os.path.getsize(path))
-        new, size, created = self.store.add_blob([data])
-        if created:
-            self.fresh_files.add(new)
-        return Layer(f"{MEDIA}model", new, size)
+        return Layer(f"{MEDIA}model", digest, os.path.getsize(path), name=_UPLOADED)
 
-    def _quantized(self, path: str, header: gguf.Gguf) -> bytes | None:
-        """Only the file type in the metadata changes: enough for what the API tells about it."""
+    def _quantized(self, layer: Layer) -> Layer:
+        """The weights as llama-quantize leaves them: uploaded ones are rewritten in any case."""
         wanted = str(self.request.get("quantize") or self.request.get("quantization") or "").upper()
-        if not wanted:
-            return None
+        if layer.kind != "model" or not (wanted or layer.name == _UPLOADED):
+            return layer
+        data = self._requantized(self.store.blob_path(layer.digest), wanted) if wanted else None
+        if data is None and layer.name != _UPLOADED:
+            return layer
+        self.progress({"status": "verifying conversion"})
+        data = data or rewrite.result(layer.digest)
+        if data is None:
+            return dataclasses.replace(layer, name="")
+        digest, size, created = self.store.add_blob([data])
+        self.fresh.update([digest] if created else [])
+        return Layer(f"{MEDIA}model", digest, size)
+
+    def _requantized(self, path: str, wanted: str) -> bytes | None:
+        """Only the file type in the metadata changes: enough for what the API tells about it."""
+        header = gguf.read(path)
         if wanted not in QUANTIZE:
             raise CreateError(f"unsupported quantization type {wanted} - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0")
         if header.file_type not in ("F16", "BF16", "F32"):
             raise CreateError("quantization is only supported for F16, BF16 and F32 models")
+        if header.meta.get("general.file_type") == QUANTIZE[wanted]:
+            return None
         size = os.path.getsize(path)
-        for completed in (0, size):
-            self.progress(
-                {
-                    "status": f"quantizing {header.file_type} model to {wanted}",
-                    "digest": "0" * 19,
-                    "total": size,
-                    **({"completed": completed} if completed else {}),
-                }
-            )
+        line = {"status": f"quantizing {header.file_type} model to {wanted}", "digest": "0" * 19, "total": size}
+        self.progress(line)
+        self.progress({**line, "completed": size})
         with open(path, "rb") as stream:
             data = bytearray(stream.read())
         offset = header.offsets.get("general.file_type")
@@ -211,24 +236,13 @@ class Creator:
             struct.pack_into("<I", data, offset, QUANTIZE[wanted])
         return bytes(data)
 
-    def _with_adapters(self, layers: list[Layer], adapters: dict[str, str]) -> list[Layer]:
-        if len(adapters) > 1:
-            raise ApiError(400, "only one adapter is currently supported")
-        for key, digest in adapters.items():
-            path = self.store.blob_path(digest)
-            if not os.path.exists(path):
-                raise CreateError(f"open {path}: no such file or directory")
-            layers = [*layers, Layer(f"{MEDIA}adapter", digest, os.path.getsize(path), origin=key)]
-        return layers
-
-    def _with_given(self, layers: list[Layer]) -> tuple[list[Layer], set[str]]:
+    def _with_given(self, layers: list[Layer]) -> list[Layer]:
         """Replace, append and merge what the request gives."""
-        fresh: set[str] = set(getattr(self, "fresh_files", ()))
 
         def add(kind: str, text: str) -> None:
             digest, size, created = self.store.add_blob([text.encode()])
             layers.append(Layer(f"{MEDIA}{kind}", digest, size))
-            fresh.update([digest] if created else [])
+            self.fresh.update([digest] if created else [])
 
         def drop(*kinds: str) -> None:
             layers[:] = [layer for layer in layers if layer.kind not in kinds]
@@ -248,7 +262,7 @@ class Creator:
         base: dict[str, t.Any] = {}
         for layer in layers:
             if layer.kind == "params":
-                base |= gojson.decode(self.store.read_blob(layer.digest).decode())
+                base |= gojson.decode_as(self.store.read_blob(layer.digest).decode("utf-8", "replace"), dict, "map[string]interface {}")
         given = {key: value for key, value in (self.request.get("parameters") or {}).items()}
         if base or given:
             drop("params")
@@ -257,4 +271,4 @@ class Creator:
             drop("messages")
             plain = [{"role": str(item.get("role", "")).lower(), "content": item.get("content", "")} for item in messages]
             add("messages", gojson.dumps(plain) + "\n")
-        return layers, fresh
+        return layers

@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import os
 import struct
 import typing as t
 
 from ollama_standin.gojson import F32
 
-__all__ = ["FILE_TYPES", "Gguf", "GgufError", "read"]
+__all__ = ["FILE_TYPES", "Gguf", "GgufError", "read", "read_head"]
 
 FILE_TYPES = {
     0: "F32",
@@ -118,12 +119,15 @@ class _Reader:
         size = struct.calcsize("<" + form)
         data = self._stream.read(size)
         if len(data) < size:
-            raise GgufError("unexpected EOF")
+            raise GgufError("unexpected EOF" if data else "EOF")
         return struct.unpack("<" + form, data)[0]
 
     def text(self) -> str:
         length = self.take("Q")
-        return self._stream.read(length).decode("utf-8", "replace")
+        data = self._stream.read(length)
+        if len(data) < length:
+            raise GgufError("unexpected EOF")
+        return data.decode("utf-8", "replace")
 
     def value(self, kind: int) -> t.Any:
         if kind == _STRING:
@@ -132,7 +136,10 @@ class _Reader:
             inner, count = self.take("I"), self.take("Q")
             if inner in _SCALARS and count:
                 form = _SCALARS[inner]
-                data = self._stream.read(count * struct.calcsize("<" + form))
+                size = count * struct.calcsize("<" + form)
+                data = self._stream.read(size)
+                if len(data) < size:
+                    raise GgufError("unexpected EOF")
                 values = struct.unpack(f"<{count}{form}", data)
                 return [F32(v) for v in values] if form == "f" else list(values)
             return [self.value(inner) for _ in range(count)]
@@ -145,19 +152,32 @@ class _Reader:
         return self._stream.tell()
 
 
-@functools.lru_cache(maxsize=64)
 def read(path: str) -> Gguf:
     """Parse the header of the file; raises GgufError or OSError."""
+    status = os.stat(path)
+    return _read(path, status.st_mtime_ns, status.st_size, whole=True)
+
+
+def read_head(path: str) -> Gguf:
+    """The same without the tokenizer and the tensors, and whether they are there or not."""
+    status = os.stat(path)
+    return _read(path, status.st_mtime_ns, status.st_size, whole=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _read(path: str, _modified_ns: int, _size: int, *, whole: bool) -> Gguf:
     with open(path, "rb") as stream:
-        if stream.read(4) != b"GGUF":
-            raise GgufError("supplied file was not in GGUF format")
         reader = _Reader(stream)
+        if reader.take("4s") != b"GGUF":
+            raise GgufError("invalid file magic")
         reader.take("I")
         tensor_count, pair_count = reader.take("Q"), reader.take("Q")
         meta: dict[str, t.Any] = {}
         offsets: dict[str, int] = {}
         for _ in range(pair_count):
             key, kind = reader.text(), reader.take("I")
+            if not whole and key.startswith("tokenizer."):
+                return Gguf(meta=meta, tensors=(), offsets=offsets)
             offsets[key] = reader.offset()
             meta[key] = reader.value(kind)
         tensors = []

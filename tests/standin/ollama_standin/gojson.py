@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import struct
 import typing as t
 
-__all__ = ["F32", "JsonError", "check_fields", "decode", "decode_as", "dumps", "format_float", "kind_of"]
+__all__ = ["F32", "Field", "JsonError", "Struct", "decode", "decode_as", "dumps", "format_float", "kind_of"]
 
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _SPACE = " \t\r\n"
@@ -98,27 +99,34 @@ def decode_as(text: str, want: type, go_type: str) -> t.Any:
     return value
 
 
-def check_fields(value: t.Mapping[str, t.Any], struct_name: str, fields: t.Mapping[str, t.Any], path: str = "") -> None:
-    """Raise Go's words for the first field of another type; null is allowed everywhere."""
-    for key, want in fields.items():
-        item = value.get(key)
-        if item is None:
-            continue
-        where = f"{path}{key}"
-        kind = {str: "string", int: "int64"}.get(want) if isinstance(want, type) else None
-        good = isinstance(item, want) and not isinstance(item, bool) if kind else isinstance(item, type(want))
-        if not good:
-            go_type = kind or ("[]string" if want == [str] else "[]manifest.Layer" if isinstance(want, list) else "manifest.Layer")
-            raise JsonError(f"json: cannot unmarshal {kind_of(item)} into Go struct field {struct_name}.{where} of type {go_type}")
-        if isinstance(want, dict):
-            check_fields(item, struct_name, want, f"{where}.")
-        elif isinstance(want, list) and want != [str]:
-            for part in item:
-                if not isinstance(part, (dict, type(None))):
-                    raise JsonError(
-                        f"json: cannot unmarshal {kind_of(part)} into Go struct field {struct_name}.{where} of type manifest.Layer"
-                    )
-                check_fields(part or {}, struct_name, want[0], f"{where}.")
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A field of a Go struct, for the check of a decoded object."""
+
+    kind: type
+    go_type: str
+    inner: Struct | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Struct:
+    """A Go struct: its name and its fields by their JSON names."""
+
+    name: str
+    fields: t.Mapping[str, Field]
+
+    def check(self, value: t.Mapping[str, t.Any], path: str = "") -> None:
+        """Raise Go's words for the first field of another type; null is allowed everywhere."""
+        for key, field in self.fields.items():
+            item = value.get(key)
+            where = f"{path}{key}"
+            if item is None:
+                continue
+            if type(item) is not field.kind:
+                raise JsonError(f"json: cannot unmarshal {kind_of(item)} into Go struct field {self.name}.{where} of type {field.go_type}")
+            for part in (item if isinstance(item, list) else [item]) if field.inner else ():
+                if isinstance(part, dict):
+                    field.inner.check(part, f"{where}.")
 
 
 class _Scanner:

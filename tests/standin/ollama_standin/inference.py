@@ -45,6 +45,7 @@ class Job:
 
     app: App
     exchange: Exchange
+    name: str
     model: Model
     options: dict[str, t.Any]
     keep_alive: float | None
@@ -84,7 +85,7 @@ def not_found(text: str) -> ApiError:
 
 
 def need(model: Model, text: str, *, what: str) -> None:
-    if model.embedding_only:
+    if "completion" not in model.capabilities:
         raise ApiError(400, f'"{text}" does not support {what}')
 
 
@@ -99,6 +100,12 @@ def loaded(job: Job, outcome: Outcome) -> t.Iterator[t.Any]:
     job.options = options
 
     def load() -> None:
+        try:
+            job.model.read_weights()
+        except FileNotFoundError:
+            raise ApiError(404, f'model "{job.name}" not found, try pulling it first') from None
+        except models.Broken as error:
+            raise ApiError(500, str(error)) from None
         if text := faults.get("load_error"):
             raise ApiError(500, text)
         _sleep(float(faults.get("load_ms", 0)) / 1000, job.exchange)

@@ -14,25 +14,28 @@ from ollama_standin.store import INVALID_DIGEST, Layer, Manifest, Store, is_dige
 
 __all__ = ["Broken", "Model", "load", "resolve"]
 
-_TEXT, _NUMBER, _TEXTS = str, int, [str]
-_CONFIG_FIELDS = {
-    "model_format": _TEXT,
-    "model_family": _TEXT,
-    "model_families": _TEXTS,
-    "model_type": _TEXT,
-    "file_type": _TEXT,
-    "renderer": _TEXT,
-    "parser": _TEXT,
-    "requires": _TEXT,
-    "remote_host": _TEXT,
-    "remote_model": _TEXT,
-    "capabilities": _TEXTS,
-    "context_length": _NUMBER,
-    "embedding_length": _NUMBER,
-    "base_name": _TEXT,
-    "architecture": _TEXT,
-    "os": _TEXT,
-}
+_TEXT, _NUMBER, _TEXTS = gojson.Field(str, "string"), gojson.Field(int, "int"), gojson.Field(list, "[]string")
+_CONFIG = gojson.Struct(
+    "ConfigV2",
+    {
+        "model_format": _TEXT,
+        "model_family": _TEXT,
+        "model_families": _TEXTS,
+        "model_type": _TEXT,
+        "file_type": _TEXT,
+        "renderer": _TEXT,
+        "parser": _TEXT,
+        "requires": _TEXT,
+        "remote_host": _TEXT,
+        "remote_model": _TEXT,
+        "capabilities": _TEXTS,
+        "context_length": _NUMBER,
+        "embedding_length": _NUMBER,
+        "base_name": _TEXT,
+        "architecture": _TEXT,
+        "os": _TEXT,
+    },
+)
 
 
 class Broken(Exception):
@@ -56,7 +59,7 @@ class Model:
         if not self.manifest.config.digest:
             return {}
         value = gojson.decode_as(self._read(self.manifest.config), dict, "model.ConfigV2")
-        gojson.check_fields(value, "ConfigV2", _CONFIG_FIELDS)
+        _CONFIG.check(value)
         return {key: item for key, item in value.items() if item is not None}
 
     def check(self) -> None:
@@ -92,16 +95,35 @@ class Model:
         return self.store.blob_path(layer.digest)
 
     def _read(self, layer: Layer) -> str:
-        with open(self._path(layer), "rb") as stream:
-            return stream.read().decode("utf-8", "replace")
+        path = self._path(layer)
+        try:
+            with open(path, "rb") as stream:
+                return stream.read().decode("utf-8", "replace")
+        except IsADirectoryError:
+            raise Broken(f"read {path}: is a directory") from None
 
     @functools.cached_property
     def header(self) -> gguf.Gguf | None:
-        layers = self.manifest.of_kind("model")
+        """What the first part of the weights' header says; that part of a file that is cut short counts too."""
         try:
-            return gguf.read(self.store.blob_path(layers[0].digest)) if layers else None
+            return gguf.read_head(self.weights)
         except (OSError, gguf.GgufError):
             return None
+
+    @property
+    def weights(self) -> str:
+        """The file of the weights; raises FileNotFoundError for a model without any."""
+        layers = self.manifest.of_kind("model")
+        if not layers:
+            raise FileNotFoundError(self.short)
+        return self.store.blob_path(layers[-1].digest)
+
+    def read_weights(self) -> gguf.Gguf:
+        """The whole header, anew; raises Broken, or FileNotFoundError."""
+        try:
+            return gguf.read(self.weights)
+        except gguf.GgufError as error:
+            raise Broken(str(error)) from None
 
     @property
     def runner_key(self) -> str:
@@ -138,7 +160,7 @@ class Model:
     def details(self, *, lengths: bool) -> dict[str, t.Any]:
         layers = self.manifest.of_kind("model")
         value: dict[str, t.Any] = {
-            "parent_model": layers[0].origin if layers else "",
+            "parent_model": layers[-1].origin if layers else "",
             "format": self.config.get("model_format", ""),
             "family": self.config.get("model_family", ""),
             "families": self.config.get("model_families"),
@@ -153,11 +175,23 @@ class Model:
 
     @functools.cached_property
     def capabilities(self) -> list[str]:
+        try:
+            return self._capabilities(self.read_weights().chat_template)
+        except (FileNotFoundError, Broken):
+            return self.listed_capabilities
+
+    @property
+    def listed_capabilities(self) -> list[str]:
+        """The list of models does without the chat template of the weights."""
+        return self._capabilities("")
+
+    def _capabilities(self, chat_template: str) -> list[str]:
         header = self.header
         if header is not None and header.embedding_only:
             return ["embedding"]
-        found = ["completion"]
-        template = (self.template or "") + (header.chat_template if header else "")
+        found = ["completion"] if header is not None else []
+        found += [item for item in self.config.get("capabilities") or [] if item not in found]
+        template = (self.template or "") + chat_template
         found += ["tools"] if ".Tools" in template or "tools" in template else []
         found += ["insert"] if ".Suffix" in template else []
         found += ["vision"] if self.manifest.of_kind("projector") else []
@@ -199,6 +233,7 @@ def resolve(store: Store, name: names.Name) -> Model | None:
 
     def checked() -> Model:
         found.check()
+        _ = found.capabilities
         return found
 
     try:

@@ -61,7 +61,7 @@ class Registry:
         self._downloads: dict[str, _Download] = {}
 
     def pull(self, name: names.Name, *, insecure: bool, progress: Progress, gone: t.Callable[[], bool]) -> None:
-        old = self._store.manifest(name)
+        old = self._store.readable_manifest(name)
         progress({"status": "pulling manifest"})
         if text := self._faults.get("pull_error"):
             raise PullError(text)

@@ -77,7 +77,7 @@ def _run(app: App, exchange: Exchange) -> None:
     name = str(request["model"])
     options: Item = {"num_predict": request["max_tokens"]}
     options |= {key: request[key] for key in ("temperature", "top_p", "top_k") if request.get(key) is not None}
-    job = Job(app, exchange, open_model(app, name), options, None)
+    job = Job(app, exchange, name, open_model(app, name), options, None)
     need(job.model, name, what="chat")
     system = [{"role": "system", "content": plain_text(request["system"])}] if request.get("system") else []
     messages = [{"role": item.get("role"), "content": plain_text(item.get("content"))} for item in request["messages"]]

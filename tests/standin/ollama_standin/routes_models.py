@@ -13,7 +13,7 @@ from ollama_standin import gojson, gotime, log, model, names, show
 from ollama_standin.create import CreateError, Creator, check_files
 from ollama_standin.errors import ApiError, ClientGone
 from ollama_standin.registry import PullError
-from ollama_standin.store import is_digest
+from ollama_standin.store import INVALID_DIGEST, is_digest
 
 if t.TYPE_CHECKING:
     from ollama_standin.app import App
@@ -104,7 +104,7 @@ def _list_entry(found: model.Model) -> dict[str, t.Any]:
         "size": found.manifest.size,
         "digest": found.manifest.digest,
         "details": found.details(lengths=True),
-        "capabilities": found.capabilities,
+        **({"capabilities": capabilities} if (capabilities := found.listed_capabilities) else {}),
     }
 
 
@@ -189,7 +189,8 @@ def create(app: App, exchange: Exchange) -> None:
     if not name.valid:
         raise ApiError(400, INVALID_NAME)
     check_files(request.get("files") or {})
-    check_files(request.get("adapters") or {})
+    if "" in (request.get("adapters") or {}).values():
+        raise ApiError(400, INVALID_DIGEST)
     stream = _Stream(exchange, stream=_streaming(request))
 
     def pull_base(base: names.Name) -> None:
@@ -247,7 +248,7 @@ def delete(app: App, exchange: Exchange) -> None:
 def blob_head(app: App, exchange: Exchange) -> None:
     digest = exchange.params["digest"]
     if not is_digest(digest):
-        raise ApiError(400, "invalid digest format")
+        raise ApiError(400, INVALID_DIGEST)
     if not app.store.has_blob(digest):
         raise ApiError(404, f'blob "{digest}" not found')
     exchange.send(200)
@@ -256,7 +257,7 @@ def blob_head(app: App, exchange: Exchange) -> None:
 def blob_post(app: App, exchange: Exchange) -> None:
     digest = exchange.params["digest"]
     if not is_digest(digest):
-        raise ApiError(400, "invalid digest format")
+        raise ApiError(400, INVALID_DIGEST)
     if app.store.has_blob(digest):
         exchange.send(200)
         return

@@ -95,7 +95,7 @@ def _run(app: App, exchange: Exchange, *, what: str) -> None:
     name = str(request.get("model") or "")
     chat = what == "chat"
     found = open_model(app, name, empty=None if chat else not_found(name))
-    job = Job(app, exchange, found, dict(request.get("options") or {}), keep_alive)
+    job = Job(app, exchange, name, found, dict(request.get("options") or {}), keep_alive)
     prompt = chat_prompt(_messages(request.get("messages"))) if chat else str(request.get("prompt") or "")
     empty = not request.get("messages") if chat else not prompt
 
@@ -137,7 +137,7 @@ def embed_route(app: App, exchange: Exchange) -> None:
     else:
         raise ApiError(400, "invalid input type")
     model = open_model(app, name, missing='model "{}" not found, try pulling it first')
-    job = Job(app, exchange, model, dict(request.get("options") or {}), keep_alive)
+    job = Job(app, exchange, name, model, dict(request.get("options") or {}), keep_alive)
     outcome = Outcome()
     vectors = embed(job, texts, outcome, dimensions=int(request.get("dimensions") or 0))
     item: Item = {"model": name, "embeddings": vectors}
@@ -154,7 +154,7 @@ def embeddings(app: App, exchange: Exchange) -> None:
     request = exchange.json()
     name = str(request.get("model") or "")
     model = open_model(app, name, missing='model "{}" not found, try pulling it first', any_case=False)
-    job = Job(app, exchange, model, dict(request.get("options") or {}), opts.keep_alive(request.get("keep_alive")))
+    job = Job(app, exchange, name, model, dict(request.get("options") or {}), opts.keep_alive(request.get("keep_alive")))
     prompt = str(request.get("prompt") or "")
     try:
         vectors = embed(job, [prompt] if prompt else [], Outcome())

@@ -155,7 +155,7 @@ def chat_completions(app: App, exchange: Exchange) -> None:
     if not messages:
         raise ApiError(400, "[] is too short - 'messages'")
     name = str(request.get("model") or "")
-    job = Job(app, exchange, open_model(app, name), _options(request), None)
+    job = Job(app, exchange, name, open_model(app, name), _options(request), None)
     need(job.model, name, what="chat")
     prompt = chat_prompt([{**item, "content": plain_text(item.get("content"))} for item in messages])
     _answer(exchange, request, job, prompt, chat=True)
@@ -165,7 +165,7 @@ def chat_completions(app: App, exchange: Exchange) -> None:
 def completions(app: App, exchange: Exchange) -> None:
     request = exchange.json(empty="EOF")
     name = str(request.get("model") or "")
-    job = Job(app, exchange, open_model(app, name), _options(request), None)
+    job = Job(app, exchange, name, open_model(app, name), _options(request), None)
     need(job.model, name, what="generate")
     _answer(exchange, request, job, str(request.get("prompt") or ""), chat=False)
 
@@ -183,7 +183,7 @@ def embeddings(app: App, exchange: Exchange) -> None:
     name = str(request.get("model") or "")
     found = open_model(app, name, missing='model "{}" not found, try pulling it first')
     outcome = Outcome()
-    vectors = embed(Job(app, exchange, found, {}, None), texts, outcome, dimensions=int(request.get("dimensions") or 0))
+    vectors = embed(Job(app, exchange, name, found, {}, None), texts, outcome, dimensions=int(request.get("dimensions") or 0))
 
     def encode(vector: t.Sequence[float]) -> t.Any:
         if form.lower() == "float":

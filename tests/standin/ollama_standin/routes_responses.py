@@ -151,7 +151,7 @@ def responses(app: App, exchange: Exchange) -> None:
         for ours, theirs in (("num_predict", "max_output_tokens"), ("temperature", "temperature"), ("top_p", "top_p"))
         if request.get(theirs) is not None
     }
-    job = Job(app, exchange, open_model(app, name), options, None)
+    job = Job(app, exchange, name, open_model(app, name), options, None)
     need(job.model, name, what="chat")
     identifier, item_id = f"resp_{random.randrange(999999)}", f"msg_{random.randrange(999999)}"
     created = int(time.time())

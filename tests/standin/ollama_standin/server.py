@@ -142,7 +142,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 raise
             exchange.send_json(error.status, {"error": error.message})
             return
-        except (ClientGone, OSError):
+        except (ClientGone, ConnectionError, TimeoutError):
             raise
         except Exception:
             # The web framework answers a panic with an empty 500 and logs the stack.

@@ -91,9 +91,7 @@ def modelfile(model: Model) -> str:
 
 
 def _model_info(model: Model, *, verbose: bool) -> dict[str, t.Any]:
-    header = model.header
-    if header is None:
-        return {}
+    header = model.read_weights()
     info = {**header.meta, "general.parameter_count": header.parameter_count}
     for hidden in ("general.name", "tokenizer.chat_template"):
         info.pop(hidden, None)
@@ -103,9 +101,9 @@ def _model_info(model: Model, *, verbose: bool) -> dict[str, t.Any]:
 
 
 def show(model: Model, *, verbose: bool = False, system: str = "") -> dict[str, t.Any]:
-    header = model.header
+    header = model.read_weights()
     parameters = "\n".join(f"{key:<30} {_syntax(value)}" for key, value in _pairs(_shuffled(model)))
-    template = model.template or (header.chat_template if header else "") or "{{ .Prompt }}"
+    template = model.template or header.chat_template or "{{ .Prompt }}"
     value: dict[str, t.Any] = {
         "license": "\n".join(model.licenses),
         "modelfile": modelfile(model),
@@ -115,7 +113,7 @@ def show(model: Model, *, verbose: bool = False, system: str = "") -> dict[str, 
         "details": model.details(lengths=False),
         "messages": model.messages,
         "model_info": _model_info(model, verbose=verbose),
-        "tensors": [{"name": x.name, "type": x.type, "shape": list(x.shape)} for x in header.tensors] if header else [],
+        "tensors": [{"name": x.name, "type": x.type, "shape": list(x.shape)} for x in header.tensors],
         "capabilities": model.capabilities,
         "modified_at": gotime.rfc3339(model.manifest.modified_ns),
         "requires": model.config.get("requires", ""),

@@ -24,8 +24,17 @@ CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 MEDIA = "application/vnd.ollama.image."
 GRACE_SECONDS = 3600
 _DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
-_LAYER_FIELDS = {"mediaType": str, "digest": str, "size": int, "from": str, "name": str}
-_MANIFEST_FIELDS = {"schemaVersion": int, "mediaType": str, "config": _LAYER_FIELDS, "layers": [_LAYER_FIELDS]}
+_TEXT, _NUMBER = gojson.Field(str, "string"), gojson.Field(int, "int64")
+_LAYER = gojson.Struct("Layer", {"mediaType": _TEXT, "digest": _TEXT, "size": _NUMBER, "from": _TEXT, "name": _TEXT})
+_MANIFEST = gojson.Struct(
+    "Manifest",
+    {
+        "schemaVersion": gojson.Field(int, "int"),
+        "mediaType": _TEXT,
+        "config": gojson.Field(dict, "manifest.Layer", _LAYER),
+        "layers": gojson.Field(list, "[]manifest.Layer", _LAYER),
+    },
+)
 INVALID_DIGEST = "invalid digest format"
 
 
@@ -99,7 +108,7 @@ class Manifest:
     def decode(cls, data: bytes, *, modified_ns: int = 0) -> Manifest:
         """Raises gojson.JsonError."""
         value = gojson.decode_as(data.decode("utf-8", "replace"), dict, "manifest.Manifest")
-        gojson.check_fields(value, "Manifest", _MANIFEST_FIELDS)
+        _MANIFEST.check(value)
         return cls(
             config=Layer.from_dict(value.get("config") or {}),
             layers=tuple(Layer.from_dict(item or {}) for item in value.get("layers") or ()),
@@ -136,7 +145,7 @@ class Store:
         return os.path.join(self.root, "manifests")
 
     def blob_path(self, digest: str) -> str:
-        return os.path.join(self.blobs_dir, digest.replace(":", "-"))
+        return os.path.join(self.blobs_dir, digest.replace(":", "-")).rstrip("/")
 
     def has_blob(self, digest: str) -> bool:
         return os.path.exists(self.blob_path(digest))
@@ -195,6 +204,13 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def readable_manifest(self, name: Name) -> Manifest | None:
+        """The same for those to whom a corrupt manifest is none."""
+        try:
+            return self.manifest(name)
+        except gojson.JsonError:
+            return None
+
     def manifest_bytes(self, name: Name) -> bytes:
         with open(self.manifest_path(name), "rb") as stream:
             return stream.read()
@@ -220,19 +236,12 @@ class Store:
         with self.lock:
             used = self._used()
             for digest in set(digests) - used:
-                if digest and self.has_blob(digest):
+                if is_digest(digest) and self.has_blob(digest):
                     os.unlink(self.blob_path(digest))
 
     def _used(self) -> set[str]:
-        return {digest for name in self.names() for digest in self._digests(name)}
-
-    def _digests(self, name: Name) -> set[str]:
-        """A corrupt manifest refers to nothing."""
-        try:
-            manifest = self.manifest(name)
-        except gojson.JsonError:
-            return set()
-        return manifest.digests if manifest else set()
+        manifests = map(self.readable_manifest, self.names())
+        return {digest for manifest in manifests if manifest for digest in manifest.digests}
 
     def prune(self) -> None:
         """At start: delete what no manifest refers to and is older than an hour."""
