@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.llm.host.plugins.doc_fragments import api, proxy
@@ -52,10 +53,13 @@ def _run(monkeypatch, capsys, tmp_path):
     def run(module: t.Any, arguments: dict[str, t.Any], reply: t.Any, *, check: bool = False) -> tuple[dict[str, t.Any], list[str]]:
         replies = Replies(reply)
         monkeypatch.setattr(_library_module, "OpenUrlTransport", lambda **_options: replies)
+        # A test before may have made this process a controller, where warnings go to the screen and not into the result.
+        warnings: list[str] = []
+        monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text, **_options: warnings.append(text))
         arguments = {"state_dir": str(tmp_path / "state"), **arguments, "_ansible_check_mode": check, "_ansible_diff": True}
         with patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()
-        return json.loads(capsys.readouterr().out), replies.asked
+        return {**json.loads(capsys.readouterr().out), "warnings": warnings}, replies.asked
 
     return run
 
