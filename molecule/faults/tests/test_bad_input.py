@@ -78,6 +78,15 @@ def test_a_mistake_in_the_variables_ends_in_one_sentence(site, variables, words)
     refused(site, variables, *words)
 
 
+def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(site):
+    before = site.traces()
+    run = site.apply(gateway_tls={"mode": "acme"})
+    assert run.changed == {"served": 0}
+    (sentence,) = run.failures
+    assert "value of mode must be one of: selfsigned, files, got: acme found in gateway_tls" in sentence
+    assert site.traces() == before
+
+
 def test_a_key_that_does_not_belong_to_its_certificate_is_refused(site, tmp_path):
     for name in ("mine", "other"):
         files = ["-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.crt"]
