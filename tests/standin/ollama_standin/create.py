@@ -37,6 +37,7 @@ _CONFIG_KEYS = (
     "architecture",
     "os",
 )
+_ALWAYS = {"model_format": "", "model_family": "", "model_families": None, "model_type": "", "file_type": "", "architecture": "", "os": ""}
 _UPLOADED = "uploaded"
 
 
@@ -112,7 +113,7 @@ class Creator:
         for key in ("renderer", "parser", "requires"):
             if self.request.get(key):
                 config[key] = self.request[key]
-        ordered = {key: config[key] for key in _CONFIG_KEYS if config.get(key)}
+        ordered = {key: config.get(key, _ALWAYS.get(key)) for key in _CONFIG_KEYS if key in _ALWAYS or config.get(key)}
         digest, size, _ = self.store.add_blob([(gojson.dumps(ordered) + "\n").encode()])
         manifest = Manifest(config=Layer(CONFIG_TYPE, digest, size), layers=tuple(layers))
         self.progress({"status": "writing manifest"})

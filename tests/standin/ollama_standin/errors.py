@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ApiError", "ClientGone"]
+__all__ = ["ApiError", "ClientGone", "CloudError"]
 
 
 class ApiError(Exception):
@@ -15,6 +15,10 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
+
+
+class CloudError(ApiError):
+    """An answer about the cloud: every API gives it in Ollama's own shape."""
 
 
 class ClientGone(Exception):

@@ -124,8 +124,8 @@ class Struct:
                 continue
             if type(item) is not field.kind:
                 raise JsonError(f"json: cannot unmarshal {kind_of(item)} into Go struct field {self.name}.{where} of type {field.go_type}")
-            for part in (item if isinstance(item, list) else [item]) if field.inner else ():
-                if isinstance(part, dict):
+            for part in item if isinstance(item, list) else [item]:
+                if field.inner is not None and isinstance(part, dict):
                     field.inner.check(part, f"{where}.")
 
 

@@ -10,7 +10,7 @@ import secrets
 import typing as t
 
 from ollama_standin import gojson
-from ollama_standin.errors import ApiError
+from ollama_standin.errors import ApiError, CloudError
 from ollama_standin.inference import Cut, Job, Outcome, StreamFailure, need, open_model, tokens
 from ollama_standin.routes_native import chat_prompt
 from ollama_standin.routes_openai import plain_text
@@ -103,7 +103,7 @@ def messages_route(app: App, exchange: Exchange) -> None:
     try:
         _run(app, exchange)
     except ApiError as error:
-        if exchange.started:
+        if exchange.started or isinstance(error, CloudError):
             raise
         exchange.send_json(error.status, _error(error.status, error.message), newline=True)
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ollama_standin import gojson, gotime, log, model, names, show
 from ollama_standin.create import CreateError, Creator, check_files
-from ollama_standin.errors import ApiError, ClientGone
+from ollama_standin.errors import ApiError, ClientGone, CloudError
 from ollama_standin.registry import PullError
 from ollama_standin.store import INVALID_DIGEST, is_digest
 
@@ -42,7 +42,7 @@ def local_name(app: App, text: str, *, empty: ApiError, off: str = CLOUD_OFF) ->
         raise ApiError(400, INVALID_NAME)
     if ref.source == "cloud":
         # Such a model leaves the host: forbidden, or not signed in, as nothing here ever is.
-        raise ApiError(403, off) if app.settings.no_cloud else ApiError(401, "unauthorized")
+        raise CloudError(403, off) if app.settings.no_cloud else CloudError(401, "unauthorized")
     return ref.name
 
 

@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ollama_standin import gojson, gotime, names
-from ollama_standin.errors import ApiError
+from ollama_standin.errors import ApiError, CloudError
 from ollama_standin.inference import Cut, Job, Outcome, StreamFailure, embed, need, open_model, tokens
 from ollama_standin.routes_models import shown, tags_list
 from ollama_standin.routes_native import chat_prompt
@@ -44,7 +44,7 @@ def openai_errors(route: Route) -> Route:
         try:
             route(app, exchange)
         except ApiError as error:
-            if exchange.started:
+            if exchange.started or isinstance(error, CloudError):
                 raise
             exchange.send_json(error.status, error_body(error.status, error.message), newline=True)
 

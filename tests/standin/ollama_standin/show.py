@@ -101,7 +101,7 @@ def _model_info(model: Model, *, verbose: bool) -> dict[str, t.Any]:
 
 
 def show(model: Model, *, verbose: bool = False, system: str = "") -> dict[str, t.Any]:
-    header = model.read_weights()
+    header, details = model.read_weights(), model.details(lengths=False)
     parameters = "\n".join(f"{key:<30} {_syntax(value)}" for key, value in _pairs(_shuffled(model)))
     template = model.template or header.chat_template or "{{ .Prompt }}"
     value: dict[str, t.Any] = {
@@ -110,7 +110,7 @@ def show(model: Model, *, verbose: bool = False, system: str = "") -> dict[str, 
         "parameters": parameters,
         "template": template,
         "system": system or model.system,
-        "details": model.details(lengths=False),
+        "details": {**details, "quantization_level": details["quantization_level"] or header.file_type},
         "messages": model.messages,
         "model_info": _model_info(model, verbose=verbose),
         "tensors": [{"name": x.name, "type": x.type, "shape": list(x.shape)} for x in header.tensors],
