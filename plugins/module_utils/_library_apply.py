@@ -132,6 +132,14 @@ def check_pins(plan: Plan, registry: Registry, *, forgive_silence: bool = False)
     return tuple(warnings)
 
 
+def _unlisted(step: Step) -> StepFailed:
+    # Ollama hides a model with a damaged file from its list, and takes a file that is there for a good one.
+    return StepFailed(
+        f"{step.name}: Ollama reported success, but does not list the model: one of its files is damaged."
+        " Remove it, and every model that is built from it, with 'ollama rm'; then run again."
+    )
+
+
 class Applier:
     """Carries out steps. ``outcomes`` holds what is done, also when a later step fails."""
 
@@ -222,7 +230,7 @@ class Applier:
             raise
         after = self._refresh(step)
         if after is None:
-            raise StepFailed(f"{step.name}: Ollama reported success, but does not list the model.")
+            raise _unlisted(step)
         if step.pin and after.digest != step.pin:
             self._go_back(step, backup, fresh=fresh)
             raise StepFailed(
@@ -286,11 +294,15 @@ class Applier:
             with self._explain(step, f"sending {file.path}"):
                 if not self._server.has_blob(file.digest):
                     self._server.upload(file)
+        fields = {**spec.recipe.fields, **build.fields}
+        if base and base.name != spec.base:
+            # Ollama finds the base of a build by its exact spelling only, and would pull it otherwise.
+            fields["from"] = str(base.name)
         with self._explain(step, "the build"):
-            self._server.create(step.name, {**spec.recipe.fields, **build.fields})
+            self._server.create(step.name, fields)
         after = self._refresh(step)
         if after is None:
-            raise StepFailed(f"{step.name}: Ollama reported success, but does not list the model.")
+            raise _unlisted(step)
         self._state.records[step.name.key] = Record(
             fingerprint=build.fingerprint,
             digest=after.digest,

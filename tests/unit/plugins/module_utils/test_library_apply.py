@@ -202,7 +202,7 @@ def test_what_was_done_before_a_failure_is_known(host):
 
 
 def test_a_pull_that_leaves_no_model_is_a_failure(host):
-    with pytest.raises(StepFailed, match="reported success, but does not list the model"):
+    with pytest.raises(StepFailed, match="reported success, but does not list the model: one of its files is damaged"):
         host.run([{"name": "x"}], [], pull(), listed())
 
 
@@ -250,6 +250,11 @@ def test_a_base_that_came_out_the_same_spares_the_builds_on_it(host):
         ("create", "team:latest", B, B, False),
         ("none", "top:latest", C, C, False),
     ]
+
+
+def test_a_base_is_named_to_the_server_as_the_server_spells_it(host):
+    there, built = ("Base:latest", A), ("team:latest", B)
+    host.run([TEAM], [there], create({**CREATE_TEAM.expect, "from": "Base:latest"}), listed(built, there))
 
 
 def test_files_of_a_build_are_sent_only_when_they_are_missing(host, tmp_path):
