@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -88,6 +89,7 @@ def empty_server(_reused: serverunder.Server) -> serverunder.Server:
         _reused.post("/api/generate", {"model": name, "keep_alive": 0})
     for name in _reused.tags():
         _reused.ask("DELETE", "/api/delete", {"model": name})
+    shutil.rmtree(_reused.models / "manifests", ignore_errors=True)
     for path in (_reused.models / "blobs").iterdir():
         path.unlink()
     serverunder.wait_for(lambda: not _reused.loaded())

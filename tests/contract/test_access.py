@@ -24,6 +24,10 @@ HOSTS = [
     pytest.param("172.16.0.1", 200, id="private-b"),
     pytest.param("[fd00::1]:80", 200, id="private-ipv6"),
     pytest.param("[fd00::1]", 403, id="brackets-without-a-port-are-not-read-as-an-address"),
+    pytest.param("::1", 200, id="ipv6-without-brackets"),
+    pytest.param("[::ffff:10.0.0.1]:80", 200, id="private-ipv4-in-ipv6"),
+    pytest.param("100.64.0.1", 403, id="carrier-address"),
+    pytest.param("169.254.1.1", 403, id="link-local-address"),
     pytest.param("a.localhost", 200, id="below-localhost"),
     pytest.param("printer.local", 200, id="below-local"),
     pytest.param("gpu.internal", 200, id="below-internal"),
@@ -42,6 +46,7 @@ ORIGINS = [
     pytest.param("https://example.com", 403, id="a-public-site"),
     pytest.param("http://localhost.example.com", 403, id="a-site-that-begins-well"),
     pytest.param("null", 403, id="null"),
+    pytest.param("http://LOCALHOST", 403, id="another-case"),
 ]
 
 
@@ -77,6 +82,27 @@ def test_preflight_of_an_allowed_origin(shared: Server) -> None:
     assert reply.status == 204
     assert "POST" in reply.headers["access-control-allow-methods"]
     assert "authorization" in reply.headers["access-control-allow-headers"].lower()
+    assert reply.headers["access-control-allow-origin"] == "http://localhost:3000"
+
+
+def test_answer_to_an_allowed_origin_varies_by_it(shared: Server) -> None:
+    headers = shared.ask("GET", "/api/version", headers={"Origin": "http://localhost"}).headers
+    assert (headers["access-control-allow-origin"], headers["vary"]) == ("http://localhost", "Origin")
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "status"),
+    [
+        pytest.param("localhost", "/api/chat", 204, id="a-local-name"),
+        pytest.param("gpu.internal", "/no/such/path", 204, id="whatever-the-path"),
+        pytest.param("127.0.0.1", "/api/chat", 405, id="an-address"),
+        pytest.param("127.0.0.1", "/no/such/path", 404, id="an-address-and-no-path"),
+        pytest.param("example.com", "/api/chat", 403, id="a-foreign-name"),
+    ],
+)
+def test_options_without_an_origin(shared: Server, host: str, path: str, status: int) -> None:
+    reply = shared.ask("OPTIONS", path, headers={"Host": host})
+    assert (reply.status, reply.headers.get("allow")) == (status, "POST" if path == "/api/chat" else None)
 
 
 def test_origins_variable_adds_to_the_built_in_ones(launch: Launch) -> None:
@@ -168,4 +194,11 @@ def test_authorization_header_is_ignored(shared: Server) -> None:
 @pytest.mark.parametrize("name", ["x:cloud", "x:20b-cloud"])
 def test_cloud_model_is_forbidden_when_the_cloud_is_off(shared: Server, name: str) -> None:
     reply = shared.post("/api/generate", {"model": name, "prompt": "x"})
+    assert (reply.status, reply.json()) == (403, {"error": "ollama cloud is disabled: remote model is unavailable"})
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"])
+def test_answer_about_the_cloud_has_one_shape_in_all_apis(shared: Server, path: str) -> None:
+    body = {"model": "x:cloud", "messages": [{"role": "user", "content": "x"}], "input": "x", "prompt": "x", "max_tokens": 1}
+    reply = shared.post(path, body)
     assert (reply.status, reply.json()) == (403, {"error": "ollama cloud is disabled: remote model is unavailable"})

@@ -155,9 +155,9 @@ def test_no_more_than_num_parallel_generations_run_at_once(standin: Server) -> N
     assert standin.counters()["peak"] == 4
 
 
-def test_embedding_model_has_one_slot(standin: Server) -> None:
+def test_embedding_model_has_one_slot(server: Server) -> None:
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        ask = lambda _: standin.post("/api/embed", {"model": "embed", "input": "a"}).status
+        ask = lambda _: server.post("/api/embed", {"model": "embed", "input": "a"}).status
         assert list(pool.map(ask, range(4))) == [200] * 4
 
 

@@ -127,7 +127,9 @@ def refresh_list(app: App, name: names.Name) -> None:
 
 
 def tags_list(app: App) -> list[dict[str, t.Any]]:
-    entries = [entry for name in app.store.names() if (entry := _listed(app, name)) is not None]
+    present = app.store.names()
+    app.store.forget("list", but=present)
+    entries = [entry for name in present if (entry := _listed(app, name)) is not None]
     # The real server compares whole seconds and begins with a random order, so ties come in any order.
     random.shuffle(entries)
     return sorted(entries, key=lambda entry: -gotime.unix(entry["modified_at"]))

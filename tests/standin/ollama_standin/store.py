@@ -123,15 +123,20 @@ class Store:
     def __init__(self, root: str) -> None:
         self.root = root
         self.lock = threading.RLock()
-        self.cache: dict[t.Any, tuple[str, t.Any]] = {}
+        self.cache: dict[tuple[t.Any, ...], tuple[str, t.Any]] = {}
 
-    def cached(self, key: t.Any, digest: str, build: t.Callable[[], t.Any]) -> t.Any:
+    def cached(self, key: tuple[t.Any, ...], digest: str, build: t.Callable[[], t.Any]) -> t.Any:
         """What was built from a manifest of this digest; blobs are not looked at again while it stays the same."""
         found = self.cache.get(key)
         if found is None or found[0] != digest:
             found = (digest, build())
             self.cache[key] = found
         return found[1]
+
+    def forget(self, kind: str, *, but: t.Collection[Name]) -> None:
+        """Drop what was built for names that are no longer there."""
+        for key in [key for key in list(self.cache) if key[0] == kind and key[1] not in but]:
+            self.cache.pop(key, None)
 
     def prepare(self) -> None:
         os.makedirs(self.blobs_dir, mode=0o755, exist_ok=True)
