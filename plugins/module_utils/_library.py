@@ -64,20 +64,30 @@ class Spec:
 
 @dataclasses.dataclass(frozen=True)
 class Library:
-    """All declared models, each after the ones it is built from."""
+    """All declared models, each after the ones it is built from. ``lock`` has the digests of names that need none here."""
 
     specs: tuple[Spec, ...] = ()
     warnings: tuple[str, ...] = ()
+    lock: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def present(self) -> tuple[Spec, ...]:
         return tuple(spec for spec in self.specs if spec.present)
 
 
-def read_library(entries: t.Sequence[t.Mapping[str, t.Any]], *, option: str | None = "models") -> Library:
-    """Check the entries of a list option, or with ``option`` None a single one that has no position."""
+def read_library(
+    entries: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    option: str | None = "models",
+    lock: t.Mapping[str, t.Any] | None = None,
+) -> Library:
+    """Check the entries of a list option, or with ``option`` None a single one that has no position.
+
+    ``lock`` gives digests to models that have none of their own.
+    """
     specs: dict[str, Spec] = {}
     warnings: list[str] = []
+    locked = _read_lock(lock or {})
     for index, entry in enumerate(entries):
         where = f"{option}[{index}] " if option else ""
         spec, said = _read_entry(entry, label=f"{where}{str(entry['name'])!r}")
@@ -85,7 +95,45 @@ def read_library(entries: t.Sequence[t.Mapping[str, t.Any]], *, option: str | No
         if earlier is not spec:
             raise InputError(f"{earlier.label} and {spec.label} are the same model, {earlier.name}: remove one of them.")
         warnings += said
-    return Library(specs=_by_dependency(tuple(specs.values())), warnings=tuple(warnings))
+    specs = {key: _pin(spec, locked) for key, spec in specs.items()}
+    # One model by hand may well be missing in the lock of the library.
+    warnings += _not_locked(specs, locked) if option else []
+    return Library(specs=_by_dependency(tuple(specs.values())), warnings=tuple(warnings), lock=locked)
+
+
+def _read_lock(lock: t.Mapping[str, t.Any]) -> dict[str, str]:
+    locked: dict[str, str] = {}
+    for name, digest in lock.items():
+        try:
+            locked[ModelName.parse(str(name)).key] = read_digest(str(digest))
+        except (InvalidName, InputError) as exc:
+            raise InputError(f"lock, {name!r}: {exc}") from exc
+    return locked
+
+
+def _pin(spec: Spec, locked: t.Mapping[str, str]) -> Spec:
+    digest = locked.get(spec.name.key, "")
+    if not digest or spec.recipe or not spec.present:
+        return spec
+    if spec.digest and spec.digest != digest:
+        raise InputError(
+            f"{spec.label}: its digest is sha256:{spec.digest}, and the lock says sha256:{digest}:"
+            " remove the digest, or write the lock anew with playbooks/lock.yml."
+        )
+    return dataclasses.replace(spec, digest=digest)
+
+
+def _not_locked(specs: t.Mapping[str, Spec], locked: t.Mapping[str, str]) -> list[str]:
+    if not locked:
+        return []
+    pulled = [spec.name for spec in specs.values() if spec.present and spec.recipe is None and not spec.digest]
+    pulled += [spec.base for spec in specs.values() if spec.base and spec.base.key not in {*specs, *locked}]
+    names = ", ".join(dict.fromkeys(name.short for name in pulled))
+    return (
+        [f"The lock is stale: {names} is declared and not in it, so whatever the tag is now is used; run playbooks/lock.yml."]
+        if names
+        else []
+    )
 
 
 def read_digest(text: str) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.llm.host.plugins.module_utils._library import Spec
 from ansible_collections.llm.host.plugins.module_utils._names import ModelName
@@ -20,19 +21,23 @@ from ansible_collections.llm.host.plugins.module_utils._plan import (
     CREATE,
     NONE,
     PULL,
+    REMOVE,
     Plan,
     Record,
     Step,
     kept_copies,
     why_rebuild,
 )
-from ansible_collections.llm.host.plugins.module_utils._registry import Registry, RegistryError
-from ansible_collections.llm.host.plugins.module_utils._server import ApiError, NotFound, OllamaServer, Present
+from ansible_collections.llm.host.plugins.module_utils._progress import Progress
+from ansible_collections.llm.host.plugins.module_utils._registry import Manifest, Registry, RegistryError
+from ansible_collections.llm.host.plugins.module_utils._server import ApiError, NotFound, OllamaServer, Present, Unreachable, Watch
 from ansible_collections.llm.host.plugins.module_utils._state import HostFile, State, StateDir
+from ansible_collections.llm.host.plugins.module_utils._store import Store
 
-__all__ = ["Applier", "BuildInput", "Outcome", "PinRefused", "StepFailed", "check_pins", "preload"]
+__all__ = ["Applier", "BuildInput", "Offer", "Outcome", "PinRefused", "StepFailed", "check_pins", "check_space", "preload"]
 
 _UNLOAD_PATIENCE = 15.0
+_QUESTIONS_AT_ONCE = 8
 
 
 class StepFailed(Exception):
@@ -40,7 +45,15 @@ class StepFailed(Exception):
 
 
 class PinRefused(Exception):
-    """A registry's tag is not what a pin says; nothing was pulled."""
+    """A registry's tag is not what a pin says, or there is no room for it; nothing was pulled."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """What the registry has for the steps of a plan, by ``ModelName.key``, and what to say about the ones it did not tell."""
+
+    manifests: t.Mapping[str, Manifest] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,25 +114,39 @@ class Outcome:
         }
 
 
-def check_pins(plan: Plan, registry: Registry, *, forgive_silence: bool = False) -> tuple[str, ...]:
-    """Ask for the digest of each pinned tag that would be pulled, before anything is.
+def check_pins(plan: Plan, registry: Registry, *, forgive_silence: bool = False) -> Offer:
+    """Ask what each tag that would be pulled is now, before anything is.
 
-    Returns warnings: with ``forgive_silence``, a registry that does not answer is one.
+    A registry that does not tell is a failure for a pinned model only, and with ``forgive_silence`` a warning.
     """
+
+    def ask(step: Step) -> Manifest | RegistryError:
+        try:
+            return registry.manifest(step.name, insecure=bool(step.spec and step.spec.insecure))
+        except RegistryError as exc:
+            return exc
+
+    steps = plan.having(PULL)
+    with ThreadPoolExecutor(max_workers=_QUESTIONS_AT_ONCE) as pool:
+        answers = tuple(pool.map(ask, steps))
     refused: list[str] = []
     warnings: list[str] = []
-    for step in plan.having(PULL):
+    manifests: dict[str, Manifest] = {}
+    for step, answer in zip(steps, answers):
+        if isinstance(answer, Manifest):
+            manifests[step.name.key] = answer
         if not step.pin:
+            # Ollama may reach what this process cannot, and says itself what is wrong.
             continue
         label = step.spec.label if step.spec else step.name.short
-        try:
-            found = registry.manifest(step.name, insecure=bool(step.spec and step.spec.insecure)).digest
-        except RegistryError as exc:
+        if isinstance(answer, RegistryError):
+            exc = answer
             if forgive_silence and exc.unreachable:
                 warnings.append(f"{label}: the pin could not be checked: {exc.message}.")
                 continue
             refused.append(f"{label}: the pin could not be checked: {exc.message}.")
             continue
+        found = answer.digest
         if found != step.pin:
             stays = "the model on this host goes on serving" if step.before else "the model is not on this host"
             refused.append(
@@ -129,7 +156,24 @@ def check_pins(plan: Plan, registry: Registry, *, forgive_silence: bool = False)
             )
     if refused:
         raise PinRefused("Nothing was pulled. " + " ".join(refused))
-    return tuple(warnings)
+    return Offer(manifests, tuple(warnings))
+
+
+def check_space(plan: Plan, offer: Offer, store: Store) -> None:
+    """Compare what is still to be downloaded with the room that the store has."""
+    pulls = [step for step in plan.having(PULL) if step.name.key in offer.manifests]
+    missing = store.missing(layer for step in pulls for layer in offer.manifests[step.name.key].layers)
+    free = store.free_bytes() if pulls else 0
+    if missing > free:
+        names = ", ".join(step.name.short for step in pulls)
+        raise PinRefused(
+            f"Nothing was pulled. {_in_words(missing)} are still to be downloaded for {names}, and {store.path} has"
+            f" {_in_words(free)} free: make room, or declare fewer models."
+        )
+
+
+def _in_words(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _unlisted(step: Step) -> StepFailed:
@@ -152,6 +196,10 @@ class Applier:
         state_dir: StateDir,
         builds: t.Mapping[str, BuildInput],
         keep: int = 1,
+        parallel: int = 1,
+        registry: Registry | None = None,
+        sizes: t.Mapping[str, int] | None = None,
+        progress: Progress | None = None,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         self._server = server
@@ -160,16 +208,52 @@ class Applier:
         self._state_dir = state_dir
         self._builds = builds
         self._keep = keep
+        self._parallel = parallel
+        self._registry = registry
+        self._sizes = sizes or {}
+        self._progress = progress or Progress()
         self._sleep = sleep
+        self._failures: dict[str, str] = {}
+        self._gone = False
         self.outcomes: list[Outcome] = []
 
     def run(self, plan: Plan) -> None:
-        """Take every step, or raise C(StepFailed) at the first that fails."""
+        """Take the steps. One that fails ends no other; what failed is told at the end by C(StepFailed)."""
         if plan.having(CREATE):
             # A build without its record would be built again at each run: find out before, not after.
             self._state_dir.write(self._state)
+        # A copy can be of a version that a pull replaces.
+        for step in plan.having(COPY):
+            self._try(step)
+        with ThreadPoolExecutor(max_workers=max(1, self._parallel)) as pool:
+            tuple(pool.map(self._try, plan.having(PULL)))
         for step in plan.steps:
-            self.outcomes.append(self._take(step))
+            if step.action in (NONE, CREATE):
+                self._try(step)
+        for step in plan.having(REMOVE):
+            if not self._failures:
+                self._try(step)
+        order = {step.name.key: position for position, step in enumerate(plan.steps)}
+        self.outcomes.sort(key=lambda outcome: order[outcome.name.key])
+        if self._failures:
+            raise StepFailed(" ".join(self._failures[key] for key in order if key in self._failures))
+
+    def _try(self, step: Step) -> None:
+        base = step.spec.base if step.spec else None
+        if self._gone or (base and base.key in self._failures):
+            return
+        try:
+            outcome = self._take(step)
+        except StepFailed as exc:
+            self._failures[step.name.key] = str(exc)
+            self._gone = self._gone or (isinstance(exc.__cause__, Unreachable) and exc.__cause__.refused)
+        else:
+            self.outcomes.append(outcome)
+        finally:
+            self._progress.done(step.name.short)
+
+    def _watch(self, step: Step, total: int = 0) -> Watch:
+        return lambda phase, completed, known: self._progress.tell(step.name.short, phase, completed, max(total, known))
 
     def _take(self, step: Step) -> Outcome:
         if step.action == NONE:
@@ -199,12 +283,19 @@ class Applier:
             more = ""
             if "412" in exc.message or "newer version" in exc.message:
                 with contextlib.suppress(ApiError):
-                    more = f" (Ollama {self._server.version()} is installed here)"
+                    more = f" (Ollama {self._server.version()} is installed here{self._needs(step)})"
             raise StepFailed(f"{step.name}: {doing} failed{at}: {exc.message}{more}") from exc
 
+    def _needs(self, step: Step) -> str:
+        if self._registry is None:
+            return ""
+        needed = self._registry.requires(step.name, insecure=bool(step.spec and step.spec.insecure))
+        return f", and the model needs {needed} or newer: raise ollama_version" if needed else "; raise ollama_version"
+
     def _pull(self, step: Step) -> int:
+        watch = self._watch(step, self._sizes.get(step.name.key, 0))
         with self._explain(step, "the pull"):
-            return self._server.pull(step.name, insecure=bool(step.spec and step.spec.insecure)).bytes
+            return self._server.pull(step.name, insecure=bool(step.spec and step.spec.insecure), watch=watch).bytes
 
     def _copy(self, step: Step) -> int:
         source = step.source or step.name
@@ -229,6 +320,12 @@ class Applier:
                     self._server.delete(backup)
             raise
         after = self._refresh(step)
+        if after is None and step.action == PULL:
+            # A pull takes a damaged file that is there for a good one; only a removal makes room for it again.
+            with contextlib.suppress(ApiError):
+                self._server.delete(step.name)
+            transferred += fetch()
+            after = self._refresh(step)
         if after is None:
             raise _unlisted(step)
         if step.pin and after.digest != step.pin:
@@ -293,13 +390,13 @@ class Applier:
         for file in build.all:
             with self._explain(step, f"sending {file.path}"):
                 if not self._server.has_blob(file.digest):
-                    self._server.upload(file)
+                    self._server.upload(file, watch=self._watch(step))
         fields = {**spec.recipe.fields, **build.fields}
         if base and base.name != spec.base:
             # Ollama finds the base of a build by its exact spelling only, and would pull it otherwise.
             fields["from"] = str(base.name)
         with self._explain(step, "the build"):
-            self._server.create(step.name, fields)
+            self._server.create(step.name, fields, watch=self._watch(step))
         after = self._refresh(step)
         if after is None:
             raise _unlisted(step)
@@ -341,7 +438,13 @@ class Applier:
                 return
 
 
-def preload(server: OllamaServer, specs: t.Sequence[Spec], outcomes: t.Sequence[Outcome]) -> tuple[Outcome, ...]:
+def preload(
+    server: OllamaServer,
+    specs: t.Sequence[Spec],
+    outcomes: t.Sequence[Outcome],
+    *,
+    progress: Progress | None = None,
+) -> tuple[Outcome, ...]:
     """Load what is to be loaded and is not, in its present version; returns the outcomes with C(loaded) filled in."""
     wanted = {spec.name.key: spec for spec in specs if spec.preload}
     if not wanted:
@@ -354,7 +457,11 @@ def preload(server: OllamaServer, specs: t.Sequence[Spec], outcomes: t.Sequence[
             spec = wanted.get(outcome.name.key)
             if spec and loaded.get(outcome.name.key) != outcome.digest_after:
                 doing = f"{spec.name}: loading into memory"
+                if progress:
+                    progress.tell(spec.name.short, "loading into memory")
                 server.load(spec.name, keep_alive=spec.keep_alive)
+                if progress:
+                    progress.done(spec.name.short)
             done.append(dataclasses.replace(outcome, loaded=True) if spec else outcome)
     except ApiError as exc:
         raise StepFailed(f"{doing} failed: {exc.message}") from exc

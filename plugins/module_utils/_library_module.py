@@ -19,9 +19,11 @@ from ansible_collections.llm.host.plugins.module_utils._library_apply import (
     PinRefused,
     StepFailed,
     check_pins,
+    check_space,
     preload,
 )
 from ansible_collections.llm.host.plugins.module_utils._plan import Plan, fingerprint, make_plan, plan_diff
+from ansible_collections.llm.host.plugins.module_utils._progress import Progress
 from ansible_collections.llm.host.plugins.module_utils._proxy import proxy_options, use_proxies
 from ansible_collections.llm.host.plugins.module_utils._registry import Registry
 from ansible_collections.llm.host.plugins.module_utils._server import ApiError, OllamaServer, Present, Unreachable
@@ -34,11 +36,15 @@ from ansible_collections.llm.host.plugins.module_utils._state import (
     find_files,
     host_lock,
 )
+from ansible_collections.llm.host.plugins.module_utils._store import Store, StoreError
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 __all__ = ["api_options", "library_options", "model_options", "run_library"]
+
+# Ollama itself spares blobs for this long, so that one run does not take what another one just fetched.
+_UNTOUCHED = 3600.0
 
 Options = t.Dict[str, t.Dict[str, t.Any]]
 
@@ -55,10 +61,14 @@ def library_options() -> Options:
     """The options of how to work that both modules have."""
     return {
         "keep": {"type": "int", "default": 1},
+        "lock": {"type": "dict"},
         "lock_timeout": {"type": "int", "default": 3600},
+        "parallel": {"type": "int", "default": 2},
         "progress_timeout": {"type": "int", "default": 600},
         "registry_url": {"type": "str"},
+        "remove_orphans": {"type": "bool", "default": False},
         "state_dir": {"type": "path", "default": "/var/lib/llm-host"},
+        "store_dir": {"type": "path"},
         **proxy_options(),
     }
 
@@ -104,7 +114,7 @@ def run_library(
     """Read, plan, and unless in check mode apply; ends the module."""
     run = _Run(module)
     try:
-        library = read_library(entries, option=option)
+        library = read_library(entries, option=option, lock=module.params["lock"])
         if exclusive and not library.present and not allow_empty:
             raise InputError(
                 f"{option} declares no model and exclusive is true, which would remove every model from the host: say"
@@ -112,7 +122,8 @@ def run_library(
             )
         run.warn(library.warnings)
         run.work(library, exclusive=exclusive)
-    except (InputError, StateError, PinRefused, StepFailed) as exc:
+        run.tidy()
+    except (InputError, StateError, StoreError, PinRefused, StepFailed) as exc:
         module.fail_json(msg=str(exc), **run.result)
     except ApiError as exc:
         module.fail_json(msg=exc.message, **run.result)
@@ -139,14 +150,17 @@ class _Run:
             timeout=params["api_timeout"],
         )
         self._state_dir = StateDir(params["state_dir"])
+        self._progress = Progress(self._state_dir.path / "models.progress")
         self._outcomes: t.Sequence[Outcome] = ()
+        self._orphans: dict[str, int] | None = None
         self._diff: dict[str, str] = {}
 
     @property
     def result(self) -> dict[str, t.Any]:
         result: dict[str, t.Any] = {
-            "changed": any(outcome.changed for outcome in self._outcomes),
+            "changed": any(outcome.changed for outcome in self._outcomes) or bool(self._orphans and self._orphans["removed"]),
             "models": [outcome.result for outcome in self._outcomes],
+            "orphans": self._orphans,
         }
         if self._diff and self._module._diff:
             result["diff"] = self._diff
@@ -174,7 +188,7 @@ class _Run:
         plan = plan_for(have)
         if self._module.check_mode:
             self._show(plan, state)
-            self.warn(check_pins(plan, self._registry, forgive_silence=True))
+            self._look_ahead(plan, forgive_silence=True)
             self._outcomes = [Outcome.foreseen(step) for step in plan.steps]
             return
         if not plan.changed:
@@ -190,7 +204,7 @@ class _Run:
                     have = self._server.tags()
                     plan = plan_for(have)
                 self._show(plan, state)
-                self.warn(check_pins(plan, self._registry))
+                sizes = self._look_ahead(plan)
                 applier = Applier(
                     server=self._server,
                     have=have,
@@ -198,10 +212,45 @@ class _Run:
                     state_dir=self._state_dir,
                     builds=builds,
                     keep=params["keep"],
+                    parallel=params["parallel"],
+                    registry=self._registry,
+                    sizes=sizes,
+                    progress=self._progress,
                 )
                 self._outcomes = applier.outcomes
-                applier.run(plan)
-        self._outcomes = preload(self._server, library.present, self._outcomes)
+                try:
+                    applier.run(plan)
+                finally:
+                    self._progress.close()
+        self._outcomes = preload(self._server, library.present, self._outcomes, progress=self._progress)
+        self._progress.close()
+
+    def tidy(self) -> None:
+        """Report what the store holds for no model, and remove it where that is asked for."""
+        params = self._module.params
+        store = Store(params["store_dir"] or "")
+        if not params["store_dir"] or not store.exists:
+            return
+        try:
+            found = store.survey()
+        except StoreError:
+            if params["remove_orphans"]:
+                raise
+            return
+        unused = (*found.orphans, *found.partials)
+        removed = tuple(file for file in unused if file.age >= _UNTOUCHED) if params["remove_orphans"] else ()
+        if removed and not self._module.check_mode:
+            with host_lock(params["state_dir"], patience=params["lock_timeout"]):
+                removed = store.remove(removed, min_age=_UNTOUCHED)
+        self._orphans = {"count": len(unused), "bytes": sum(file.size for file in unused), "removed": len(removed)}
+
+    def _look_ahead(self, plan: Plan, *, forgive_silence: bool = False) -> dict[str, int]:
+        """Check the pins and the room, before anything is pulled; returns the sizes of what will be."""
+        offer = check_pins(plan, self._registry, forgive_silence=forgive_silence)
+        self.warn(offer.warnings)
+        if self._module.params["store_dir"]:
+            check_space(plan, offer, Store(self._module.params["store_dir"]))
+        return {key: manifest.size for key, manifest in offer.manifests.items()}
 
     def _show(self, plan: Plan, state: State) -> None:
         self._diff = plan_diff(plan, state.records)

@@ -109,8 +109,11 @@ def make_plan(
         )
         if not reason and base_step and base_step.action != NONE:
             reason = f"its base {spec.base} changes"
-        if reason and spec.base and base_key not in store and base_step is None:
-            steps[base_key] = Step(PULL, spec.base, f"it is the base of {spec.name}")
+        if spec.base and base_step is None:
+            fetch = _plan_base(spec, spec.base, store.get(base_key), have, want.lock.get(base_key, ""))
+            if fetch.action != NONE:
+                steps[base_key] = fetch
+                reason = reason or f"its base {spec.base} changes"
         steps[key] = Step(CREATE if reason else NONE, spec.name, reason, before, spec)
     return Plan(steps=(*steps.values(), *_removals(store, want, steps, exclusive=exclusive)))
 
@@ -124,6 +127,12 @@ def _plan_pull(spec: Spec, before: Present | None, have: t.Sequence[Present]) ->
                 # The digest is the content: another name of it on this host spares the download.
                 return Step(COPY, spec.name, f"this digest is here as {present.name}", before, spec, present.name)
     return Step(PULL, spec.name, "its digest differs from the pin" if before else "it is missing", before, spec)
+
+
+def _plan_base(spec: Spec, base: ModelName, before: Present | None, have: t.Sequence[Present], digest: str) -> Step:
+    implied = Spec(name=base, label=f"{base}, the base of {spec.label},", digest=digest)
+    step = _plan_pull(implied, before, have)
+    return dataclasses.replace(step, reason=f"it is the base of {spec.name}") if step.action == PULL and not before else step
 
 
 def why_rebuild(

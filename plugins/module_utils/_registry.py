@@ -47,6 +47,7 @@ class Manifest:
 
     digest: str
     layers: tuple[Layer, ...] = ()
+    config: str = ""
 
     @classmethod
     def read(cls, body: bytes) -> Manifest:
@@ -56,6 +57,7 @@ class Manifest:
         return cls(
             digest=hashlib.sha256(body).hexdigest(),
             layers=tuple(Layer(digest=str(part["digest"]), size=int(part["size"])) for part in parts),
+            config=str(content["config"]["digest"]),
         )
 
     @property
@@ -87,6 +89,17 @@ class Registry:
             return Manifest.read(body)
         except (ValueError, KeyError, TypeError) as exc:
             raise RegistryError(f"{url} answered with something that is no manifest: {_excerpt(body)}", status=200) from exc
+
+    def requires(self, name: ModelName, *, insecure: bool = False) -> str:
+        """The version of Ollama that a model asks for, as far as it can be learnt; else empty."""
+        try:
+            digest = self.manifest(name, insecure=insecure).config
+            url = self.manifest_url(name, insecure=insecure).rpartition("/manifests/")[0] + f"/blobs/{digest}"
+            with self._transport.open("GET", url, timeout=self._timeout) as reply:
+                content = json.loads(reply.read()) if reply.status == 200 else {}
+        except (RegistryError, TransportError, ValueError):
+            return ""
+        return str(content.get("requires") or "") if isinstance(content, dict) else ""
 
     def manifest_url(self, name: ModelName, *, insecure: bool = False) -> str:
         """Where the manifest of a name is, by the registry protocol."""

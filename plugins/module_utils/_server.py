@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.llm.host.plugins.module_utils._http import Response, Transport, TransportError, json_lines
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
 
-__all__ = ["ApiError", "Blob", "Loaded", "NotFound", "OllamaServer", "Present", "Transfer", "Unreachable"]
+__all__ = ["ApiError", "Blob", "Loaded", "NotFound", "OllamaServer", "Present", "Transfer", "Unreachable", "Watch"]
 
 _NO_GENERATE = "does not support generate"
 
@@ -61,6 +61,8 @@ class Loaded:
     digest: str
     size: int = 0
     size_vram: int = 0
+    context_length: int = 0
+    expires_at: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,18 +84,24 @@ class Blob(t.Protocol):
     def open(self) -> t.BinaryIO: ...
 
 
+#: Told what a long request is at: the phase, and bytes done and in all (0 where there are none).
+Watch = t.Callable[[str, int, int], None]
+
+
 class _Stream:
     """What a stream of status lines has said so far, and since when it says nothing new."""
 
-    def __init__(self, *, patience: float, clock: t.Callable[[], float]) -> None:
+    def __init__(self, *, patience: float, clock: t.Callable[[], float], watch: Watch | None = None) -> None:
         self._patience = patience
         self._clock = clock
+        self._watch = watch
         self._since = clock()
         self._last: tuple[t.Any, ...] = ()
         self.phase = ""
         self.succeeded = False
         self.first: dict[str, int] = {}
         self.latest: dict[str, int] = {}
+        self.totals: dict[str, int] = {}
 
     def take(self, event: t.Mapping[str, t.Any]) -> None:
         status = str(event.get("status", ""))
@@ -103,6 +111,9 @@ class _Stream:
         if isinstance(digest, str) and isinstance(completed, int):
             self.first.setdefault(digest, completed)
             self.latest[digest] = completed
+            self.totals[digest] = event["total"] if isinstance(event.get("total"), int) else completed
+        if self._watch:
+            self._watch("pulling" if isinstance(digest, str) else status, sum(self.latest.values()), sum(self.totals.values()))
         now = self._clock()
         if (status, digest, completed) != self._last:
             self._last, self._since = (status, digest, completed), now
@@ -112,6 +123,22 @@ class _Stream:
     @property
     def downloaded(self) -> int:
         return sum(max(0, self.latest[digest] - start) for digest, start in self.first.items())
+
+
+class _Counted:
+    """A file that tells how much of it was read."""
+
+    def __init__(self, stream: t.BinaryIO, size: int, watch: Watch) -> None:
+        self._stream = stream
+        self._size = size
+        self._watch = watch
+        self._done = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        self._done += len(piece)
+        self._watch("sending", self._done, self._size)
+        return piece
 
 
 class OllamaServer:
@@ -166,20 +193,22 @@ class OllamaServer:
                 digest=str(item.get("digest", "")).lower(),
                 size=int(item.get("size", 0)),
                 size_vram=int(item.get("size_vram", 0)),
+                context_length=int(item.get("context_length") or 0),
+                expires_at=str(item.get("expires_at") or ""),
             )
             for item in self._json("GET", "/api/ps").get("models") or ()
         )
 
-    def pull(self, name: ModelName, *, insecure: bool = False) -> Transfer:
+    def pull(self, name: ModelName, *, insecure: bool = False, watch: Watch | None = None) -> Transfer:
         """Pull a tag and wait for ``success``."""
         payload: dict[str, t.Any] = {"model": name.short}
         if insecure:
             payload["insecure"] = True
-        return Transfer(bytes=self._follow("/api/pull", payload).downloaded)
+        return Transfer(bytes=self._follow("/api/pull", payload, watch).downloaded)
 
-    def create(self, name: ModelName, fields: t.Mapping[str, t.Any]) -> None:
+    def create(self, name: ModelName, fields: t.Mapping[str, t.Any], *, watch: Watch | None = None) -> None:
         """Create a model from a base or from blobs that are there, and wait for ``success``."""
-        self._follow("/api/create", {"model": name.short, **fields})
+        self._follow("/api/create", {"model": name.short, **fields}, watch)
 
     def copy(self, source: ModelName, destination: ModelName) -> None:
         """Give a model a second name; the digest is the same."""
@@ -197,13 +226,13 @@ class OllamaServer:
             return False
         return True
 
-    def upload(self, blob: Blob) -> None:
+    def upload(self, blob: Blob, *, watch: Watch | None = None) -> None:
         """Send a file, piece by piece."""
         with blob.open() as stream:
             reply = self._raw(
                 "POST",
                 f"/api/blobs/{blob.digest}",
-                body=stream,
+                body=t.cast(t.BinaryIO, _Counted(stream, blob.size, watch)) if watch else stream,
                 headers={"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)},
                 timeout=self._patience,
             )
@@ -221,8 +250,8 @@ class OllamaServer:
                 raise
             self._call("POST", "/api/embed", payload, timeout=self._patience)
 
-    def _follow(self, path: str, payload: t.Mapping[str, t.Any]) -> _Stream:
-        stream = _Stream(patience=self._patience, clock=self._clock)
+    def _follow(self, path: str, payload: t.Mapping[str, t.Any], watch: Watch | None = None) -> _Stream:
+        stream = _Stream(patience=self._patience, clock=self._clock, watch=watch)
         try:
             with self._send("POST", path, payload, timeout=self._patience) as response:
                 for event in json_lines(response.chunks()):

@@ -130,34 +130,10 @@ options:
       - With O(exclusive=true), accept that no model is declared, which removes all of them.
     type: bool
     default: false
-  keep:
-    description:
-      - How many versions of each model to keep when a pull or copy replaces it, under C(<tag>-<12 digits of the digest>).
-    type: int
-    default: 1
-  lock_timeout:
-    description:
-      - Seconds to wait for another run that changes the models of the same host.
-    type: int
-    default: 3600
-  progress_timeout:
-    description:
-      - Seconds that a pull, a build or a load may go without any progress.
-    type: int
-    default: 600
-  registry_url:
-    description:
-      - Base URL of the registry to ask for the digests of pinned models, instead of C(https://registry.ollama.ai).
-      - It does not change where Ollama pulls from. Names that begin with a registry host are looked up there.
-    type: str
-  state_dir:
-    description:
-      - Directory on the managed host for the record of how models were built there, and for the lock.
-    type: path
-    default: /var/lib/llm-host
 extends_documentation_fragment:
   - llm.host.api
   - llm.host.attributes
+  - llm.host.library
   - llm.host.proxy
 attributes:
   check_mode:
@@ -209,7 +185,7 @@ EXAMPLES = r"""
 RETURN = r"""
 models:
   description:
-    - What was done to each model, in the order in which it was done. In check mode, what would be.
+    - What was done to each model, in the order of what is built from what. In check mode, what would be.
   returned: always
   type: list
   elements: dict
@@ -242,6 +218,25 @@ models:
       description: Whether O(models[].preload) was asked for and the model is in memory.
       type: bool
       sample: false
+orphans:
+  description:
+    - What lies in O(store_dir) and belongs to no model, the remains of interrupted pulls included. Null when O(store_dir) is
+      not given or cannot be read.
+  returned: always
+  type: dict
+  contains:
+    count:
+      description: How many files there were.
+      type: int
+      sample: 2
+    bytes:
+      description: How much room they took.
+      type: int
+      sample: 4661211424
+    removed:
+      description: How many of them O(remove_orphans) removed. In check mode, would remove.
+      type: int
+      sample: 0
 """
 
 from ansible.module_utils.basic import AnsibleModule

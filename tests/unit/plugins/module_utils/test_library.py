@@ -140,3 +140,27 @@ def test_digests_are_read_in_every_notation(text):
 )
 def test_keep_alive_becomes_what_the_api_takes(text, value):
     assert read_keep_alive(text) == value
+
+
+@pytest.mark.parametrize(
+    ("entry", "lock", "digest", "warned"),
+    [
+        ({"name": "x"}, {"X:latest": "A" * 64}, "a" * 64, ""),
+        ({"name": "x", "digest": "a" * 64}, {"x": "sha256:" + "a" * 64}, "a" * 64, ""),
+        ({"name": "x"}, {}, "", ""),
+        ({"name": "x"}, {"y": "a" * 64}, "", "x:latest"),
+        ({"name": "x", "digest": "b" * 64}, {"y": "a" * 64}, "b" * 64, ""),
+        ({"name": "x", "state": "absent"}, {"y": "a" * 64}, "", ""),
+        ({"name": "x", "from": "z"}, {"y": "a" * 64}, "", "z:latest"),
+        ({"name": "x", "from": "y"}, {"y": "a" * 64}, "", ""),
+    ],
+)
+def test_the_lock_pins_what_has_no_digest_and_is_called_stale_when_it_lacks_one(entry, lock, digest, warned):
+    library = read_library([entry], lock=lock)
+    assert library.specs[0].digest == digest
+    assert [f"stale: {warned} is" in text for text in library.warnings] == ([True] if warned else [])
+
+
+def test_a_lock_that_contradicts_a_digest_is_refused():
+    with pytest.raises(InputError, match=r"models\[0\] 'x': its digest is sha256:a+, and the lock says sha256:b+: remove the digest"):
+        read_library([{"name": "x", "digest": "a" * 64}], lock={"x": "b" * 64})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import typing as t
@@ -17,9 +18,11 @@ from ansible_collections.llm.host.plugins.module_utils._library import read_libr
 from ansible_collections.llm.host.plugins.module_utils._library_apply import (
     Applier,
     BuildInput,
+    Offer,
     PinRefused,
     StepFailed,
     check_pins,
+    check_space,
     preload,
 )
 from ansible_collections.llm.host.plugins.module_utils._names import ModelName
@@ -27,6 +30,7 @@ from ansible_collections.llm.host.plugins.module_utils._plan import Record, fing
 from ansible_collections.llm.host.plugins.module_utils._registry import Registry
 from ansible_collections.llm.host.plugins.module_utils._server import OllamaServer, Present
 from ansible_collections.llm.host.plugins.module_utils._state import State, StateDir, StateError, find_files
+from ansible_collections.llm.host.plugins.module_utils._store import Store
 
 A, B, C = digest("a"), digest("b"), digest("c")
 KEPT_A, KEPT_B = f"x:latest-{A[:12]}", f"x:latest-{B[:12]}"
@@ -203,7 +207,32 @@ def test_what_was_done_before_a_failure_is_known(host):
 
 def test_a_pull_that_leaves_no_model_is_a_failure(host):
     with pytest.raises(StepFailed, match="reported success, but does not list the model: one of its files is damaged"):
-        host.run([{"name": "x"}], [], pull(), listed())
+        host.run([{"name": "x"}], [], pull(), listed(), delete("x:latest"), pull(), listed())
+
+
+def test_a_model_with_a_damaged_file_is_removed_and_pulled_again(host):
+    calls = (pull(), listed(), delete("x:latest"), pull(), listed(("x:latest", A)))
+    assert host.run([{"name": "x"}], [], *calls) == [("pull", "x:latest", "", A, True)]
+
+
+def test_a_failure_ends_no_other_model_but_what_is_built_on_it(host):
+    want = [{"name": "x"}, {"name": "team", "from": "x", "system": "hi"}, {"name": "y"}, {"name": "old", "state": "absent"}]
+    with pytest.raises(StepFailed, match=r"^x:latest: the pull failed: no$"):
+        host.run(
+            want,
+            [("old:latest", C)],
+            pull([{"error": "no"}]),
+            Call("POST", "/api/pull", expect={"model": "y:latest"}, lines=DONE),
+            listed(("y:latest", A), ("old:latest", C)),
+        )
+    assert [(item.action, item.name.short) for item in host.outcomes] == [("pull", "y:latest")]
+
+
+def test_a_server_that_is_gone_is_named_once(host):
+    gone = Call("POST", "/api/pull", raises=TransportError("connection refused", refused=True))
+    with pytest.raises(StepFailed) as caught:
+        host.run([{"name": "x"}, {"name": "y"}, {"name": "z"}], [], gone)
+    assert str(caught.value) == f"x:latest: the pull failed: Cannot reach Ollama at {API}: connection refused"
 
 
 def create(expect: dict[str, t.Any], lines: list[dict[str, t.Any]] | None = None) -> Call:
@@ -314,7 +343,7 @@ FOUND = hashlib.sha256(MANIFEST).hexdigest()
 URL = "https://registry.ollama.ai/v2/library/x/manifests/latest"
 
 
-def pins(want: list[dict[str, t.Any]], have: list[tuple[str, str]], *calls: Call, **options: t.Any) -> tuple[str, ...]:
+def pins(want: list[dict[str, t.Any]], have: list[tuple[str, str]], *calls: Call, **options: t.Any) -> Offer:
     present = [Present(ModelName.parse(name), value) for name, value in have]
     plan = make_plan(have=present, want=read_library(want), records={}, fingerprints={})
     with Script(*calls) as script:
@@ -322,11 +351,40 @@ def pins(want: list[dict[str, t.Any]], have: list[tuple[str, str]], *calls: Call
 
 
 def test_a_pin_that_the_registry_has_is_no_obstacle():
-    assert pins([{"name": "x", "digest": FOUND}], [], Call("GET", URL, MANIFEST)) == ()
+    offer = pins([{"name": "x", "digest": FOUND}], [], Call("GET", URL, MANIFEST))
+    assert (offer.warnings, [manifest.digest for manifest in offer.manifests.values()]) == ((), [FOUND])
 
 
-def test_only_pinned_models_that_would_be_pulled_are_asked_for():
-    assert pins([{"name": "x", "digest": A}, {"name": "y"}], [("x:latest", A)]) == ()
+def test_only_models_that_would_be_pulled_are_asked_for():
+    assert pins([{"name": "x", "digest": A}, {"name": "y"}], [("x:latest", A), ("y:latest", B)]) == Offer()
+
+
+def test_a_registry_that_does_not_answer_hinders_no_model_without_a_pin():
+    assert pins([{"name": "x"}], [], Call("GET", URL, raises=TransportError("no route to host"))) == Offer()
+
+
+def test_the_base_of_a_build_is_pinned_by_the_lock():
+    library = read_library([{"name": "team", "from": "x", "system": "hi"}], lock={"x": B})
+    plan = make_plan(have=[Present(ModelName.parse("x"), A)], want=library, records={}, fingerprints={})
+    assert [(step.action, step.name.short, step.pin) for step in plan.steps] == [("pull", "x:latest", B), ("create", "team:latest", "")]
+
+
+@pytest.mark.parametrize(("free", "there", "refused"), [(99, 0, True), (100, 0, False), (40, 64, False), (0, 100, False)])
+def test_nothing_is_pulled_into_a_store_without_room(monkeypatch, tmp_path, free, there, refused):
+    layer = {"digest": f"sha256:{A}", "size": 100_000_000}
+    manifest = json.dumps({"layers": [layer], "config": layer}).encode()
+    plan = make_plan(have=[], want=read_library([{"name": "x"}]), records={}, fingerprints={})
+    store = Store(str(tmp_path))
+    monkeypatch.setattr(store, "free_bytes", lambda: free * 1_000_000)
+    monkeypatch.setattr(store, "missing", lambda layers: max(item.size for item in layers) - there * 1_000_000)
+    with Script(Call("GET", URL, manifest)) as script:
+        offer = check_pins(plan, Registry(script))
+    with (
+        pytest.raises(PinRefused, match=r"100\.0 MB are still .* for x:latest, and .* has 99\.0 MB free")
+        if refused
+        else contextlib.nullcontext()
+    ):
+        check_space(plan, offer, store)
 
 
 def test_a_moved_tag_is_refused_with_both_digests_and_the_way_on():
@@ -350,7 +408,7 @@ def test_all_moved_tags_are_named_at_once():
 
 def test_a_registry_that_does_not_answer_is_a_warning_in_check_mode_only():
     silent = TransportError("no answer within 30 s")
-    warnings = pins([{"name": "x", "digest": B}], [], Call("GET", URL, raises=silent), forgive_silence=True)
+    warnings = pins([{"name": "x", "digest": B}], [], Call("GET", URL, raises=silent), forgive_silence=True).warnings
     assert "the pin could not be checked" in warnings[0]
     with pytest.raises(PinRefused, match="the pin could not be checked"):
         pins([{"name": "x", "digest": B}], [], Call("GET", URL, raises=silent))

@@ -13,7 +13,7 @@ import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.llm.host.plugins.doc_fragments import api, proxy
+from ansible_collections.llm.host.plugins.doc_fragments import api, library, proxy
 from ansible_collections.llm.host.plugins.module_utils import _library_module
 from ansible_collections.llm.host.plugins.module_utils._http import Response, TransportError
 from ansible_collections.llm.host.plugins.module_utils._library_module import api_options, library_options, model_options
@@ -76,7 +76,7 @@ def documented(options: dict[str, t.Any]) -> dict[str, t.Any]:
 
 FRAGMENT = {
     name: option
-    for fragment in (api, proxy)
+    for fragment in (api, library, proxy)
     for name, option in yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"].items()
 }
 SHARED = {
@@ -134,7 +134,7 @@ def test_check_mode_takes_a_host_without_ollama_for_an_empty_store(run):
         ("none", "z:latest"),
     ]
     assert result["changed"]
-    assert len(asked) == 1
+    assert asked == ["GET http://127.0.0.1:11434/api/tags", "GET https://registry.ollama.ai/v2/library/x/manifests/latest"]
 
 
 def test_check_mode_does_not_hide_a_server_that_is_silent(run):

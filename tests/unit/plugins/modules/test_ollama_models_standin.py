@@ -379,3 +379,20 @@ def test_one_model_by_hand(lab):
     assert lab.run_one(check=True, **options)["changed"]
     assert lab.run_one(**options)["changed"]
     assert not lab.run_one(**options)["changed"]
+
+
+def test_what_no_model_uses_is_reported_and_removed_when_it_is_old_and_asked_for(lab):
+    lab.run([lab.pulled("tiny")])
+    store = lab.directory / "models"
+    blobs = store / "blobs"
+    old, fresh = blobs / f"sha256-{'1' * 64}", blobs / f"sha256-{'2' * 64}-partial"
+    for path in (old, fresh):
+        path.write_bytes(b"x" * 10)
+    os.utime(old, (1, 1))
+    options = {"store_dir": str(store)}
+    assert lab.both([lab.pulled("tiny")], **options)["orphans"] == {"count": 2, "bytes": 8192, "removed": 0}
+    done = lab.both([lab.pulled("tiny")], remove_orphans=True, **options)
+    assert (done["changed"], done["orphans"]["removed"]) == (True, 1)
+    assert (old.exists(), fresh.exists()) == (False, True)
+    again = lab.run([lab.pulled("tiny")], remove_orphans=True, **options)
+    assert (again["changed"], again["orphans"]["count"]) == (False, 1)
