@@ -98,13 +98,15 @@ def wanted_in(libraries: t.Iterable[tuple[Library, str]]) -> Wanted:
 
 
 def changes(before: t.Mapping[str, str], after: t.Mapping[str, str]) -> dict[str, list[t.Any]]:
-    """What moved, what is new, what is gone."""
+    """What moved, what is new, what is gone; another spelling of a name is no change."""
+    old = {ModelName.parse(name).key: name for name in before}
+    new = {ModelName.parse(name).key: name for name in after}
     return {
         "moved": [
-            {"name": name, "before": before[name], "after": after[name]}
-            for name in sorted(after)
-            if name in before and before[name] != after[name]
+            {"name": name, "before": before[old[key]], "after": after[name]}
+            for key, name in sorted(new.items())
+            if key in old and before[old[key]] != after[name]
         ],
-        "added": sorted(set(after) - set(before)),
-        "removed": sorted(set(before) - set(after)),
+        "added": sorted(name for key, name in new.items() if key not in old),
+        "removed": sorted(name for key, name in old.items() if key not in new),
     }
