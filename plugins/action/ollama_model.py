@@ -16,9 +16,12 @@ class ActionModule(ActionBase):
     """Fill ``modelfile_content`` when there is a ``modelfile``, then run the module."""
 
     TRANSFERS_FILES = False
+    _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         super().run(tmp, variables)
         arguments = ModelfileReader(self, variables).fill(dict(self._task.args), label="ollama_model")
-        return self._execute_module(module_name="llm.host.ollama_model", module_args=arguments, task_vars=variables)
+        return self._execute_module(
+            module_name="llm.host.ollama_model", module_args=arguments, task_vars=variables, wrap_async=self._task.async_val
+        )

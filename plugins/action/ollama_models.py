@@ -17,6 +17,7 @@ class ActionModule(ActionBase):
     """Fill ``modelfile_content`` of every entry that has a ``modelfile``, then run the module once."""
 
     TRANSFERS_FILES = False
+    _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -33,4 +34,6 @@ class ActionModule(ActionBase):
             arguments["models"] = filled
         elif models is not None and not isinstance(models, str):
             raise AnsibleActionFail("models is no list: write a list of models, each with a name.")
-        return self._execute_module(module_name="llm.host.ollama_models", module_args=arguments, task_vars=variables)
+        return self._execute_module(
+            module_name="llm.host.ollama_models", module_args=arguments, task_vars=variables, wrap_async=self._task.async_val
+        )

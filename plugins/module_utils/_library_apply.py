@@ -442,8 +442,6 @@ def preload(
     server: OllamaServer,
     specs: t.Sequence[Spec],
     outcomes: t.Sequence[Outcome],
-    *,
-    progress: Progress | None = None,
 ) -> tuple[Outcome, ...]:
     """Load what is to be loaded and is not, in its present version; returns the outcomes with C(loaded) filled in."""
     wanted = {spec.name.key: spec for spec in specs if spec.preload}
@@ -457,11 +455,7 @@ def preload(
             spec = wanted.get(outcome.name.key)
             if spec and loaded.get(outcome.name.key) != outcome.digest_after:
                 doing = f"{spec.name}: loading into memory"
-                if progress:
-                    progress.tell(spec.name.short, "loading into memory")
                 server.load(spec.name, keep_alive=spec.keep_alive)
-                if progress:
-                    progress.done(spec.name.short)
             done.append(dataclasses.replace(outcome, loaded=True) if spec else outcome)
     except ApiError as exc:
         raise StepFailed(f"{doing} failed: {exc.message}") from exc

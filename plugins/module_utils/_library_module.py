@@ -222,8 +222,7 @@ class _Run:
                     applier.run(plan)
                 finally:
                     self._progress.close()
-        self._outcomes = preload(self._server, library.present, self._outcomes, progress=self._progress)
-        self._progress.close()
+        self._outcomes = preload(self._server, library.present, self._outcomes)
 
     def tidy(self) -> None:
         """Report what the store holds for no model, and remove it where that is asked for."""

@@ -130,6 +130,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.llm.host.plugins.module_utils._http import OpenUrlTransport
 from ansible_collections.llm.host.plugins.module_utils._library import InputError, read_library
@@ -151,7 +152,7 @@ def main() -> None:
                 "required": True,
                 "options": {
                     "host": {"type": "str", "required": True},
-                    "models": {"type": "list", "elements": "dict", "default": [], "options": model_options()},
+                    "models": {"type": "list", "elements": "dict", "default": []},
                     "registry_url": {"type": "str", "default": ""},
                 },
             },
@@ -178,7 +179,7 @@ def _lock(module: AnsibleModule) -> dict[str, t.Any]:
     before_text = _read(path)
     before = parse_lock(before_text, path=path)
     wanted = wanted_in(
-        (read_library(library["models"], option=f"{library['host']}: ollama_models"), library["registry_url"])
+        (read_library(_entries(library), option=f"{library['host']}: ollama_models"), library["registry_url"])
         for library in module.params["libraries"]
     )
     update = _update_keys(module.params["update"], {*wanted.locked, *(question.name.key for question in wanted.pinned)})
@@ -215,6 +216,15 @@ def _lock(module: AnsibleModule) -> dict[str, t.Any]:
     if changed and module._diff:
         result["diff"] = {"before": before_text, "after": after_text, "before_header": path, "after_header": path}
     return result
+
+
+def _entries(library: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The entries of a host with the types that they have as options of the module for models."""
+    spec = {"ollama_models": {"type": "list", "elements": "dict", "options": model_options()}}
+    checked = ArgumentSpecValidator(spec).validate({"ollama_models": library["models"]})
+    if checked.error_messages:
+        raise InputError(f"{library['host']}: {'; '.join(checked.error_messages)}.")
+    return t.cast("list[dict[str, t.Any]]", checked.validated_parameters["ollama_models"])
 
 
 def _refuse_hiding(path: str) -> None:

@@ -98,6 +98,7 @@ def test_one_model_can_be_updated_alone(lock):
         ([{"name": "x"}], {"silent": True}, "stays as it is: cannot reach the registry"),
         ([{"name": "x"}], {"update": ["nope"]}, "update names 'nope', which no host declares"),
         ([{"name": "a b"}], {}, "gpu1: ollama_models[0] 'a b'"),
+        ([{"name": "x", "state": "gone"}], {}, "gpu1: value of state must be one of: present, absent, got: gone"),
     ],
 )
 def test_what_is_wrong_leaves_the_file_as_it_is(lock, models, options, message):
