@@ -37,6 +37,12 @@ def endpoint(host) -> t.Callable[[str], Endpoint]:
     return reach
 
 
+@pytest.fixture
+def upstream() -> str:
+    """Where the lab's registry answers, as seen from the controller."""
+    return f"http://{address('llm-host-upstream')}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """What a run of a playbook printed, and how many tasks it says changed something, by host."""
