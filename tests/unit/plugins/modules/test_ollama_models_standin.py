@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.llm.host.plugins.module_utils._store import Store
 from ansible_collections.llm.host.plugins.modules import ollama_model, ollama_models
 
 TESTS = Path(__file__).parents[3]
@@ -366,6 +367,50 @@ def test_a_build_that_fails_leaves_the_old_model_and_the_next_run_repairs(lab):
     assert lab.tags() == before
     call("PUT", f"{lab.api}/_standin/faults", {})
     assert actions(lab.both(models)) == [("none", False), ("create", True)]
+
+
+def test_a_build_that_fails_after_its_file_was_sent_lists_nothing_and_the_next_run_repairs(lab):
+    lab.run([lab.pulled("tiny")])
+    before = lab.tags()
+    models = [lab.pulled("tiny"), {"name": "mine", "from": str(GGUF)}]
+    call("PUT", f"{lab.api}/_standin/faults", {"create_error": "no space left on device"})
+    result = lab.run(models)
+    assert result["msg"] == "mine:latest: the build failed: no space left on device"
+    assert lab.tags() == before
+    call("PUT", f"{lab.api}/_standin/faults", {})
+    assert actions(lab.both(models)) == [("none", False), ("create", True)]
+    assert actions(lab.both(models)) == [("none", False)] * 2
+
+
+def test_a_damaged_manifest_is_pulled_again_and_harms_no_other_model(lab):
+    models = [lab.pulled("tiny"), lab.pulled("embed")]
+    lab.run(models)
+    before = lab.tags()
+    (manifest,) = (lab.directory / "models" / "manifests").glob("*/library/tiny/latest")
+    manifest.write_text("{")
+    assert actions(lab.both(models)) == [("pull", True), ("none", False)]
+    assert lab.tags() == before
+
+
+def test_one_model_that_fails_keeps_no_other_from_being_pulled(lab):
+    models = [lab.pulled("tiny"), lab.pulled("embed"), {"name": "team", "from": lab.name("tiny"), "system": "hi"}]
+    call("PUT", f"{lab.upstream}/_upstream/faults", [{"path": "/tiny/manifests/", "status": 500, "text": "out of order"}])
+    result = lab.run(models)
+    assert result["failed"]
+    assert (result["changed"], [item["name"] for item in result["models"]]) == (True, [f"{lab.name('embed')}:latest"])
+    assert result["msg"].count("latest:") == 1
+    call("DELETE", f"{lab.upstream}/_upstream/faults")
+    assert actions(lab.both(models)) == [("pull", True), ("none", False), ("create", True)]
+
+
+def test_nothing_is_pulled_into_a_store_that_is_too_small(lab, monkeypatch):
+    monkeypatch.setattr(Store, "free_bytes", lambda _store: 100_000)
+    models = [lab.pulled("embed"), lab.pulled("tiny")]
+    for check in (True, False):
+        result = lab.run(models, check=check, store_dir=str(lab.directory / "models"))
+        assert result["msg"].startswith("Nothing was pulled. 0.3 MB are still to be downloaded for ")
+        assert not result["changed"]
+    assert lab.tags() == {}
 
 
 def test_check_mode_works_without_a_server_and_a_real_run_says_what_is_wrong(lab):
