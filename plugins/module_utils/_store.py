@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import re
+import stat
 import time
 import typing as t
 
@@ -115,8 +116,11 @@ class Store:
     def remove(self, files: t.Iterable[StoreFile], *, min_age: float = 3600) -> tuple[StoreFile, ...]:
         """Delete those that nobody touched for this long; returns them."""
         wanted = tuple(files)
+        whole = any(_BLOB.match(file.name) for file in wanted)
+        if whole and not os.path.isdir(self._manifests):
+            raise StoreDamaged(f"No blob is removed from {self.path}, because {self._manifests} is missing: that is no whole store.")
         named, damaged = self._read_manifests()
-        if damaged and any(_BLOB.match(file.name) for file in wanted):
+        if damaged and whole:
             raise StoreDamaged(
                 f"No blob is removed from {self.path}, because these manifests are not readable and may need it:"
                 f" {', '.join(damaged)}; pull or remove their models first."
@@ -156,11 +160,15 @@ class Store:
     def _manifest_paths(self, directory: str, depth: int) -> t.Iterator[str]:
         for name in self._names(directory):
             path = os.path.join(directory, name)
-            if depth == 1:
-                if not os.path.isdir(path):
-                    yield path
-            elif os.path.isdir(path):
+            found = self._stat(path)
+            if found is None and os.path.islink(path):
+                # What is behind it may need blobs, and must not be taken for nothing.
+                raise StoreError(f"Cannot work on the store {self.path}: {path} leads nowhere; mend or remove that link.")
+            is_directory = found is not None and stat.S_ISDIR(found.st_mode)
+            if depth > 1 and is_directory:
                 yield from self._manifest_paths(path, depth - 1)
+            elif depth == 1 and found is not None and not is_directory:
+                yield path
 
     def _names(self, directory: str) -> list[str]:
         try:

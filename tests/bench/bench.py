@@ -27,7 +27,7 @@ HOST = "llm-host-bench"
 LIBRARY = "tests/bench/library.yml"
 SEEN = "http://127.0.0.1:11434/_standin/seen"
 REPEATS = 3
-LIBRARIES = (1, 30)
+LIBRARIES = (1, 30, 300)
 BUDGETED = 30
 PINGS = 16
 
