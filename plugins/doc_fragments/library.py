@@ -27,6 +27,12 @@ options:
       - Seconds to wait for another run that changes the models of the same host.
     type: int
     default: 3600
+  look_only:
+    description:
+      - When anything is to be done, do nothing and say so in RV(ignore:pending).
+      - The action plugin sets it for a first look, before it lets the work run in the background. It is not meant for tasks.
+    type: bool
+    default: false
   parallel:
     description:
       - How many models to pull at the same time.

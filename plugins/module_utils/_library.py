@@ -11,7 +11,9 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing as t
+from pathlib import Path
 
+from ansible_collections.llm.host.plugins.module_utils._files import HostFile
 from ansible_collections.llm.host.plugins.module_utils._modelfile import (
     ModelfileError,
     ParameterValue,
@@ -49,7 +51,7 @@ class InputError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """One declared model. ``label`` is how messages refer to it."""
+    """One declared model. ``label`` is how messages refer to it, ``sent`` has the files from the controller by their path in the recipe."""
 
     name: ModelName
     label: str = ""
@@ -60,6 +62,7 @@ class Spec:
     insecure: bool = False
     preload: bool = False
     keep_alive: str | int | None = None
+    sent: t.Mapping[str, tuple[HostFile, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,9 +169,6 @@ def _read_entry(entry: t.Mapping[str, t.Any], *, label: str) -> tuple[Spec, tupl
         base = ModelName.parse(recipe.base) if recipe and recipe.base else None
         if base and base.key == name.key:
             raise InputError(f"it is built FROM itself ({base}): build it from another model, or give it another name.")
-        for path in recipe.paths if recipe else ():
-            if not path.startswith("/"):
-                raise InputError(f"{path!r} is a relative path: write the absolute path of the file on the managed host.")
         keep_alive = entry.get("keep_alive")
         return (
             Spec(
@@ -181,6 +181,7 @@ def _read_entry(entry: t.Mapping[str, t.Any], *, label: str) -> tuple[Spec, tupl
                 insecure=bool(entry.get("insecure")),
                 preload=bool(entry.get("preload")) and present,
                 keep_alive=None if keep_alive is None else read_keep_alive(str(keep_alive)),
+                sent=_read_sent(entry),
             ),
             warnings,
         )
@@ -190,6 +191,14 @@ def _read_entry(entry: t.Mapping[str, t.Any], *, label: str) -> tuple[Spec, tupl
         raise InputError(str(exc)) from exc
     except InputError as exc:
         raise InputError(f"{label}: {exc}") from exc
+
+
+def _read_sent(entry: t.Mapping[str, t.Any]) -> dict[str, tuple[HostFile, ...]]:
+    sent: dict[str, tuple[HostFile, ...]] = {}
+    for item in entry.get("controller_files") or ():
+        file = HostFile(key=item["key"], path=Path(item["staged"] or item["path"]), digest=item["digest"], size=item["size"])
+        sent[item["path"]] = (*sent.get(item["path"], ()), file)
+    return sent
 
 
 def _read_recipe(entry: t.Mapping[str, t.Any]) -> tuple[Recipe | None, tuple[str, ...]]:

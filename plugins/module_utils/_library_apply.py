@@ -14,6 +14,7 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible_collections.llm.host.plugins.module_utils._files import HostFile
 from ansible_collections.llm.host.plugins.module_utils._library import Spec
 from ansible_collections.llm.host.plugins.module_utils._names import ModelName
 from ansible_collections.llm.host.plugins.module_utils._plan import (
@@ -31,10 +32,10 @@ from ansible_collections.llm.host.plugins.module_utils._plan import (
 from ansible_collections.llm.host.plugins.module_utils._progress import Progress
 from ansible_collections.llm.host.plugins.module_utils._registry import Manifest, Registry, RegistryError
 from ansible_collections.llm.host.plugins.module_utils._server import ApiError, NotFound, OllamaServer, Present, Unreachable, Watch
-from ansible_collections.llm.host.plugins.module_utils._state import HostFile, State, StateDir
+from ansible_collections.llm.host.plugins.module_utils._state import State, StateDir
 from ansible_collections.llm.host.plugins.module_utils._store import Store
 
-__all__ = ["Applier", "BuildInput", "Offer", "Outcome", "PinRefused", "StepFailed", "check_pins", "check_space", "preload"]
+__all__ = ["Applier", "BuildInput", "Offer", "Outcome", "PinRefused", "StepFailed", "check_pins", "check_space", "preload", "see_loaded"]
 
 _UNLOAD_PATIENCE = 15.0
 _QUESTIONS_AT_ONCE = 8
@@ -388,9 +389,7 @@ class Applier:
             digest = before.digest if before else ""
             return Outcome(step.name, NONE, "its base came out unchanged", digest, digest)
         for file in build.all:
-            with self._explain(step, f"sending {file.path}"):
-                if not self._server.has_blob(file.digest):
-                    self._server.upload(file, watch=self._watch(step))
+            self._send(step, file)
         fields = {**spec.recipe.fields, **build.fields}
         if base and base.name != spec.base:
             # Ollama finds the base of a build by its exact spelling only, and would pull it otherwise.
@@ -416,6 +415,17 @@ class Applier:
             bytes=0,
         )
 
+    def _send(self, step: Step, file: HostFile) -> None:
+        try:
+            with self._explain(step, f"sending {file.path}"):
+                if self._server.has_blob(file.digest):
+                    return
+                if not file.path.is_absolute():
+                    raise StepFailed(f"{step.name}: {file.path} did not come from the controller: run again.")
+                self._server.upload(file, watch=self._watch(step))
+        except OSError as exc:
+            raise StepFailed(f"{step.name}: {file.path} cannot be read: {(exc.strerror or str(exc)).lower()}.") from exc
+
     def _remove(self, step: Step) -> Outcome:
         with self._explain(step, "unloading"):
             if any(loaded.name.key == step.name.key for loaded in self._server.running()):
@@ -438,25 +448,39 @@ class Applier:
                 return
 
 
+def see_loaded(server: OllamaServer, specs: t.Sequence[Spec], outcomes: t.Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """The outcomes with C(loaded) filled in, for the models that are to be loaded and are, in their present version."""
+    wanted = {spec.name.key for spec in specs if spec.preload}
+    if not wanted:
+        return tuple(outcomes)
+    try:
+        loaded = {item.name.key: item.digest for item in server.running()}
+    except ApiError as exc:
+        raise StepFailed(f"reading which models are loaded failed: {exc.message}") from exc
+    return tuple(
+        dataclasses.replace(outcome, loaded=outcome.name.key in wanted and loaded.get(outcome.name.key) == outcome.digest_after)
+        for outcome in outcomes
+    )
+
+
 def preload(
     server: OllamaServer,
     specs: t.Sequence[Spec],
     outcomes: t.Sequence[Outcome],
+    *,
+    tell: t.Callable[[str, str], None] = lambda name, phase: None,
 ) -> tuple[Outcome, ...]:
     """Load what is to be loaded and is not, in its present version; returns the outcomes with C(loaded) filled in."""
     wanted = {spec.name.key: spec for spec in specs if spec.preload}
-    if not wanted:
-        return tuple(outcomes)
-    doing = "reading which models are loaded"
     done = []
-    try:
-        loaded = {item.name.key: item.digest for item in server.running()}
-        for outcome in outcomes:
-            spec = wanted.get(outcome.name.key)
-            if spec and loaded.get(outcome.name.key) != outcome.digest_after:
-                doing = f"{spec.name}: loading into memory"
+    for outcome in see_loaded(server, specs, outcomes):
+        spec = wanted.get(outcome.name.key)
+        if spec and not outcome.loaded:
+            tell(spec.name.short, "loading into memory")
+            try:
                 server.load(spec.name, keep_alive=spec.keep_alive)
-            done.append(dataclasses.replace(outcome, loaded=True) if spec else outcome)
-    except ApiError as exc:
-        raise StepFailed(f"{doing} failed: {exc.message}") from exc
+            except ApiError as exc:
+                raise StepFailed(f"{spec.name}: loading into memory failed: {exc.message}") from exc
+            outcome = dataclasses.replace(outcome, loaded=True)
+        done.append(outcome)
     return tuple(done)

@@ -8,8 +8,10 @@ PRIVATE to the collection: it can change at any time without notice.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._files import FilesError, HostFile, find_files
 from ansible_collections.llm.host.plugins.module_utils._http import OpenUrlTransport
 from ansible_collections.llm.host.plugins.module_utils._library import InputError, Library, Spec, read_library
 from ansible_collections.llm.host.plugins.module_utils._library_apply import (
@@ -21,19 +23,18 @@ from ansible_collections.llm.host.plugins.module_utils._library_apply import (
     check_pins,
     check_space,
     preload,
+    see_loaded,
 )
-from ansible_collections.llm.host.plugins.module_utils._plan import Plan, fingerprint, make_plan, plan_diff
+from ansible_collections.llm.host.plugins.module_utils._plan import CREATE, Plan, fingerprint, make_plan, plan_diff
 from ansible_collections.llm.host.plugins.module_utils._progress import Progress
 from ansible_collections.llm.host.plugins.module_utils._proxy import proxy_options, use_proxies
 from ansible_collections.llm.host.plugins.module_utils._registry import Registry
 from ansible_collections.llm.host.plugins.module_utils._server import ApiError, OllamaServer, Present, Unreachable
 from ansible_collections.llm.host.plugins.module_utils._state import (
-    HostFile,
     State,
     StateDamaged,
     StateDir,
     StateError,
-    find_files,
     host_lock,
 )
 from ansible_collections.llm.host.plugins.module_utils._store import Store, StoreError
@@ -63,6 +64,7 @@ def library_options() -> Options:
         "keep": {"type": "int", "default": 1},
         "lock": {"type": "dict"},
         "lock_timeout": {"type": "int", "default": 3600},
+        "look_only": {"type": "bool", "default": False},
         "parallel": {"type": "int", "default": 2},
         "progress_timeout": {"type": "int", "default": 600},
         "registry_url": {"type": "str"},
@@ -80,6 +82,17 @@ def model_options() -> Options:
         "digest": {"type": "str"},
         "modelfile": {"type": "str"},
         "modelfile_content": {"type": "str"},
+        "controller_files": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "path": {"type": "str", "required": True},
+                "key": {"type": "str", "required": True},
+                "digest": {"type": "str", "required": True},
+                "size": {"type": "int", "required": True},
+                "staged": {"type": "path"},
+            },
+        },
         "from": {"type": "str"},
         "system": {"type": "str"},
         "template": {"type": "str"},
@@ -121,9 +134,14 @@ def run_library(
                 " allow_empty: true if that is meant."
             )
         run.warn(library.warnings)
-        run.work(library, exclusive=exclusive)
-        run.tidy()
-    except (InputError, StateError, StoreError, PinRefused, StepFailed) as exc:
+        try:
+            run.work(library, exclusive=exclusive)
+        finally:
+            if not module.check_mode:
+                run.drop_staged(library)
+        if not run.pending:
+            run.tidy()
+    except (FilesError, InputError, StateError, StoreError, PinRefused, StepFailed) as exc:
         module.fail_json(msg=str(exc), **run.result)
     except ApiError as exc:
         module.fail_json(msg=exc.message, **run.result)
@@ -154,6 +172,8 @@ class _Run:
         self._outcomes: t.Sequence[Outcome] = ()
         self._orphans: dict[str, int] | None = None
         self._diff: dict[str, str] = {}
+        self._needs_files: list[str] = []
+        self.pending = False
 
     @property
     def result(self) -> dict[str, t.Any]:
@@ -164,6 +184,8 @@ class _Run:
         }
         if self._diff and self._module._diff:
             result["diff"] = self._diff
+        if self._module.params["look_only"]:
+            result.update(pending=self.pending, needs_files=self._needs_files)
         return result
 
     def warn(self, warnings: t.Iterable[str]) -> None:
@@ -191,11 +213,16 @@ class _Run:
             self._look_ahead(plan, forgive_silence=True)
             self._outcomes = [Outcome.foreseen(step) for step in plan.steps]
             return
+        look_only = self._module.params["look_only"]
+        if state.digests != known:
+            self._state_dir.write(state)
+        if look_only and plan.changed:
+            self.pending = True
+            self._needs_files = self._missing_files(plan, builds)
+            return
         if not plan.changed:
             self._show(plan, state)
             self._outcomes = [Outcome.foreseen(step) for step in plan.steps]
-            if state.digests != known:
-                self._state_dir.write(state)
         else:
             params = self._module.params
             with host_lock(params["state_dir"], patience=params["lock_timeout"]) as waited:
@@ -203,6 +230,8 @@ class _Run:
                     state.records = self._read_state().records
                     have = self._server.tags()
                     plan = plan_for(have)
+                # What a killed run left there would be taken for the present.
+                self._progress.close()
                 self._show(plan, state)
                 sizes = self._look_ahead(plan)
                 applier = Applier(
@@ -222,7 +251,22 @@ class _Run:
                     applier.run(plan)
                 finally:
                     self._progress.close()
-        self._outcomes = preload(self._server, library.present, self._outcomes)
+        if look_only:
+            self._outcomes = see_loaded(self._server, library.present, self._outcomes)
+            loaded = {outcome.name.key for outcome in self._outcomes if outcome.loaded}
+            self.pending = any(spec.preload and spec.name.key not in loaded for spec in library.present)
+            return
+        try:
+            self._outcomes = preload(self._server, library.present, self._outcomes, tell=self._progress.tell)
+        finally:
+            self._progress.close()
+
+    def drop_staged(self, library: Library) -> None:
+        """Remove what the controller put here for this run; whoever may not leaves it to the controller."""
+        for file in (file for spec in library.specs for files in spec.sent.values() for file in files):
+            if file.path.is_absolute():
+                with contextlib.suppress(OSError):
+                    file.path.unlink()
 
     def tidy(self) -> None:
         """Report what the store holds for no model, and remove it where that is asked for."""
@@ -251,6 +295,16 @@ class _Run:
             check_space(plan, offer, Store(self._module.params["store_dir"]))
         return {key: manifest.size for key, manifest in offer.manifests.items()}
 
+    def _missing_files(self, plan: Plan, builds: t.Mapping[str, BuildInput]) -> list[str]:
+        """The digests of the controller's files that the server lacks and a step needs."""
+        needed = [
+            file.digest
+            for step in plan.having(CREATE)
+            for file in builds[step.name.key].all
+            if step.spec and file in {item for files in step.spec.sent.values() for item in files}
+        ]
+        return [digest for digest in dict.fromkeys(needed) if not self._server.has_blob(digest)]
+
     def _show(self, plan: Plan, state: State) -> None:
         self._diff = plan_diff(plan, state.records)
 
@@ -276,12 +330,20 @@ class _Run:
             return BuildInput()
         found: dict[str, tuple[HostFile, ...]] = {}
         for path in recipe.paths:
+            if path in spec.sent:
+                found[path] = spec.sent[path]
+                continue
+            if not path.startswith("/"):
+                raise InputError(
+                    f"{spec.label}: {path!r} is a relative path, which means a file on the controller: run the module as a"
+                    " task, or write the absolute path of a file on the managed host."
+                )
             try:
-                found[path] = find_files(path, state)
-            except StateError as exc:
+                found[path] = find_files(path, state.digests)
+            except FilesError as exc:
                 if not self._module.check_mode:
-                    raise StateError(f"{spec.label}: {exc}") from exc
-                self._module.warn(f"{spec.label}: {exc}")
+                    raise FilesError(f"{spec.label}: on the managed host, {exc}") from exc
+                self._module.warn(f"{spec.label}: on the managed host, {exc}")
         drafts = [file for path in recipe.drafts for file in found.get(path, ())]
         sources = [file for path in recipe.files for file in found.get(path, ())] if not recipe.base else []
         return BuildInput(

@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import tempfile
@@ -20,24 +19,16 @@ import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.llm.host.plugins.module_utils._files import KnownDigests
 from ansible_collections.llm.host.plugins.module_utils._plan import Record
 
-__all__ = ["HostFile", "LockTimeout", "State", "StateDamaged", "StateDir", "StateError", "find_files", "host_lock"]
+__all__ = ["LockTimeout", "State", "StateDamaged", "StateDir", "StateError", "host_lock"]
 
 _VERSION = 1
-_PIECE = 1024 * 1024
-_WEIGHTS = (
-    "model*.safetensors",
-    "consolidated*.safetensors",
-    "pytorch_model*.bin",
-    "consolidated*.pth",
-    "*.gguf",
-    "*.bin",
-)
 
 
 class StateError(Exception):
-    """The state directory or a file of a build cannot be used; the text says what to do."""
+    """The state directory cannot be used; the text says what to do."""
 
 
 class StateDamaged(StateError):
@@ -48,39 +39,12 @@ class LockTimeout(StateError):
     """Another run on this host did not finish in time."""
 
 
-@dataclasses.dataclass(frozen=True)
-class HostFile:
-    """A file on the managed host that goes into a build. ``key`` is its name in the create request."""
-
-    key: str
-    path: Path
-    digest: str
-    size: int
-
-    def open(self) -> t.BinaryIO:
-        return self.path.open("rb")
-
-
 @dataclasses.dataclass
 class State:
-    """The memory itself. ``digests`` spares reading gigabytes again: path to (size, mtime, digest)."""
+    """The memory itself."""
 
     records: dict[str, Record] = dataclasses.field(default_factory=dict)
-    digests: dict[str, tuple[int, int, str]] = dataclasses.field(default_factory=dict)
-
-    def digest_of(self, path: Path) -> tuple[str, int]:
-        """A file's digest (``sha256:`` and hex) and size, read again only when the file was written since."""
-        info = path.stat()
-        known = self.digests.get(str(path))
-        if known and known[:2] == (info.st_size, info.st_mtime_ns):
-            return known[2], info.st_size
-        content = hashlib.sha256()
-        with path.open("rb") as stream:
-            for piece in iter(lambda: stream.read(_PIECE), b""):
-                content.update(piece)
-        digest = f"sha256:{content.hexdigest()}"
-        self.digests[str(path)] = (info.st_size, info.st_mtime_ns, digest)
-        return digest, info.st_size
+    digests: KnownDigests = dataclasses.field(default_factory=KnownDigests)
 
 
 class StateDir:
@@ -104,7 +68,9 @@ class StateDir:
                     )
                     for key, item in content["records"].items()
                 },
-                digests={path: (int(size), int(mtime), str(digest)) for path, (size, mtime, digest) in content["digests"].items()},
+                digests=KnownDigests(
+                    {path: (int(size), int(mtime), str(digest)) for path, (size, mtime, digest) in content["digests"].items()}
+                ),
             )
         except FileNotFoundError:
             return State()
@@ -137,38 +103,6 @@ class StateDir:
                 f"Cannot write the record of what is built here to {self._file} ({(exc.strerror or str(exc)).lower()}):"
                 " use become: true, or another state_dir."
             ) from exc
-
-
-def find_files(path: str, state: State) -> tuple[HostFile, ...]:
-    """The files that a FROM, ADAPTER or DRAFT path means, as Ollama's own client picks them."""
-    root = Path(path)
-    try:
-        if root.is_dir():
-            chosen = _in_directory(root)
-            if not chosen:
-                raise StateError(f"{path} holds no model: put *.gguf or model*.safetensors files there.")
-        else:
-            chosen = [root]
-        found = []
-        for item in chosen:
-            digest, size = state.digest_of(item)
-            key = item.relative_to(root).as_posix() if item != root else item.name
-            found.append(HostFile(key=key, path=item, digest=digest, size=size))
-        return tuple(found)
-    except OSError as exc:
-        raise StateError(f"{path} cannot be read on the managed host: {(exc.strerror or str(exc)).lower()}.") from exc
-
-
-def _in_directory(root: Path) -> list[Path]:
-    for pattern in _WEIGHTS:
-        weights = sorted(root.glob(pattern))
-        if weights:
-            nested = sorted(root.glob(f"*/{pattern}")) if pattern == _WEIGHTS[0] else []
-            config = sorted(root.glob("*.json")) + sorted(root.glob("*/*.json"))
-            template = sorted(root.glob("chat_template.jinja"))
-            tokenizer = sorted(root.glob("tokenizer.model")) or sorted(root.glob("*/tokenizer.model"))
-            return weights + nested + config + template + tokenizer
-    return []
 
 
 @contextlib.contextmanager

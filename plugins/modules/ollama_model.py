@@ -46,10 +46,39 @@ options:
       - The text of a Modelfile.
       - Errors in it are reported with file and line.
     type: str
+  controller_files:
+    description:
+      - Files on the controller that the relative paths of the recipe mean. The action plugin fills it in; it is not meant for
+        tasks.
+    type: list
+    elements: dict
+    suboptions:
+      path:
+        description: The path in the recipe.
+        type: str
+        required: true
+      key:
+        description: The file's name in the request to build the model.
+        type: str
+        required: true
+      digest:
+        description: The file's digest, V(sha256:) and 64 hex digits.
+        type: str
+        required: true
+      size:
+        description: The file's size in bytes.
+        type: int
+        required: true
+      staged:
+        description: Where the file was put on the managed host for this run. It is removed there when the run ends.
+        type: path
   from:
     description:
-      - What the model is built from, the name of another model, or the absolute path of a GGUF file or of a directory
-        with safetensors files on the managed host.
+      - What the model is built from. That is the name of another model, or the path of a GGUF file or of a directory with
+        safetensors files.
+      - An absolute path is one on the managed host. A relative one is on the controller, and what it means is sent to the host
+        when the server there does not have it. It is searched for like a Modelfile. In a Modelfile on the controller,
+        C(FROM), C(ADAPTER) and C(DRAFT) are relative to the directory of the Modelfile, as Ollama has it.
       - The model is built again when the recipe, the base's digest or one of the files changed, and when it was altered
         by hand.
     type: str
@@ -210,6 +239,17 @@ orphans:
       description: How many of them O(remove_orphans) removed. In check mode, would remove.
       type: int
       sample: 0
+pending:
+  description: Whether anything is to be done.
+  returned: when O(look_only) is true
+  type: bool
+  sample: true
+needs_files:
+  description: Digests of the files on the controller that the server does not have yet.
+  returned: when O(look_only) is true
+  type: list
+  elements: str
+  sample: []
 """
 
 from ansible.module_utils.basic import AnsibleModule

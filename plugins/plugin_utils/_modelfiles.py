@@ -36,6 +36,13 @@ class ModelfileReader:
             raise AnsibleActionFail(f"{label}: modelfile and modelfile_content are both given: keep one of them.")
         return {**entry, "modelfile_content": self._text(str(path), label)}
 
+    def find_beside(self, path: str, *, modelfile: str | None, label: str) -> str:
+        """Where a file on the controller is that a Modelfile names by a relative path, or that is named without one."""
+        path = os.path.expanduser(path)
+        if modelfile is not None:
+            return os.path.normpath(os.path.join(os.path.dirname(self._find(str(modelfile), label)), path))
+        return self._find(path, label, what="file")
+
     def _text(self, path: str, label: str) -> str:
         if path not in self._texts:
             found = self._find(path, label)
@@ -45,7 +52,7 @@ class ModelfileReader:
                 self._texts[path] = self._action._loader.get_text_file_contents(found)
         return self._texts[path]
 
-    def _find(self, path: str, label: str) -> str:
+    def _find(self, path: str, label: str, *, what: str = "Modelfile") -> str:
         directories = ("templates", "files") if path.endswith(".j2") else ("files", "templates")
         for directory in directories:
             try:
@@ -55,10 +62,10 @@ class ModelfileReader:
         bases = self._bases()
         for base in bases:
             candidate = os.path.join(base, path)
-            if os.path.isfile(candidate):
+            if os.path.exists(candidate):
                 return candidate
         raise AnsibleActionFail(
-            f"{label}: the Modelfile {path!r} is not on the controller: it is searched for in files and templates as"
+            f"{label}: the {what} {path!r} is not on the controller: it is searched for in files and templates as"
             f" usual, and in {', '.join(bases) or 'the directory of the inventory'}."
         )
 

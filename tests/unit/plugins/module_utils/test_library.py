@@ -64,7 +64,6 @@ def build(name: str, base: str) -> dict[str, t.Any]:
             id="modelfile-error-with-its-place",
         ),
         pytest.param([{"name": "x", "modelfile": "m"}], "modelfile 'm' was not read", id="modelfile-without-the-action"),
-        pytest.param([build("x", "./a.gguf")], "models[0] 'x': './a.gguf' is a relative path", id="relative-path"),
         pytest.param([build("x", "a b")], "models[0] 'x': 'a b' is not a model name", id="bad-base"),
         pytest.param(
             [{"name": "x", "from": "y", "parameters": {"num_ctx": "many"}}],

@@ -13,6 +13,7 @@ import typing as t
 import pytest
 from scripted import API, Call, Script, digest, tags
 
+from ansible_collections.llm.host.plugins.module_utils._files import find_files
 from ansible_collections.llm.host.plugins.module_utils._http import TransportError
 from ansible_collections.llm.host.plugins.module_utils._library import read_library
 from ansible_collections.llm.host.plugins.module_utils._library_apply import (
@@ -29,7 +30,7 @@ from ansible_collections.llm.host.plugins.module_utils._names import ModelName
 from ansible_collections.llm.host.plugins.module_utils._plan import Record, fingerprint, make_plan
 from ansible_collections.llm.host.plugins.module_utils._registry import Registry
 from ansible_collections.llm.host.plugins.module_utils._server import OllamaServer, Present
-from ansible_collections.llm.host.plugins.module_utils._state import State, StateDir, StateError, find_files
+from ansible_collections.llm.host.plugins.module_utils._state import State, StateDir, StateError
 from ansible_collections.llm.host.plugins.module_utils._store import Store
 
 A, B, C = digest("a"), digest("b"), digest("c")
@@ -51,7 +52,7 @@ class Host:
         builds = {}
         for spec in library.present:
             if spec.recipe:
-                files = {path: find_files(path, self.state) for path in spec.recipe.files}
+                files = {path: find_files(path, self.state.digests) for path in spec.recipe.files}
                 builds[spec.name.key] = BuildInput(
                     files=tuple(file for found in files.values() for file in found),
                     fingerprint=fingerprint(spec, {path: {file.key: file.digest for file in found} for path, found in files.items()}),

@@ -1,15 +1,15 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host remembers, the files of a build, and the lock."""
+"""What a host remembers, and the lock."""
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 
 import pytest
 
+from ansible_collections.llm.host.plugins.module_utils._files import KnownDigests
 from ansible_collections.llm.host.plugins.module_utils._plan import Record
 from ansible_collections.llm.host.plugins.module_utils._state import (
     LockTimeout,
@@ -17,19 +17,14 @@ from ansible_collections.llm.host.plugins.module_utils._state import (
     StateDamaged,
     StateDir,
     StateError,
-    find_files,
     host_lock,
 )
 
 RECORD = Record("f", "d", "b", ("FROM x", "SYSTEM ä"))
 
 
-def sha(text: str) -> str:
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
 def test_what_is_written_is_read_back(tmp_path):
-    state = State({"x": RECORD}, {"/a": (1, 2, "sha256:3")})
+    state = State({"x": RECORD}, KnownDigests({"/a": (1, 2, "sha256:3")}))
     StateDir(str(tmp_path / "new" / "dir")).write(state)
     assert StateDir(str(tmp_path / "new" / "dir")).read() == state
 
@@ -55,34 +50,6 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="Cannot write the record of what is built here"):
         StateDir(str(tmp_path / "file" / "dir")).write(State())
-
-
-def test_a_file_is_hashed_once_until_it_is_written(tmp_path):
-    path = tmp_path / "x.gguf"
-    path.write_text("one")
-    state = State()
-    (found,) = find_files(str(path), state)
-    assert (found.key, found.digest, found.size, found.open().read()) == ("x.gguf", sha("one"), 3, b"one")
-    size, mtime, _digest = state.digests[str(path)]
-    state.digests[str(path)] = (size, mtime, "sha256:remembered")
-    assert find_files(str(path), state)[0].digest == "sha256:remembered"
-    path.write_text("three")
-    assert find_files(str(path), state)[0].digest == sha("three")
-
-
-def test_a_directory_gives_weights_and_configuration(tmp_path):
-    for name in ("model-1.safetensors", "config.json", "tokenizer.model", "README.md", "consolidated.safetensors", "1/config.json"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    keys = [file.key for file in find_files(str(tmp_path), State())]
-    assert keys == ["model-1.safetensors", "config.json", "1/config.json", "tokenizer.model"]
-
-
-def test_a_file_or_model_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(StateError, match=r"x\.gguf cannot be read on the managed host: no such file or directory"):
-        find_files(str(tmp_path / "x.gguf"), State())
-    with pytest.raises(StateError, match="holds no model"):
-        find_files(str(tmp_path), State())
 
 
 def hold(directory, locked, release):

@@ -179,7 +179,7 @@ def test_check_mode_warns_of_a_file_that_is_not_there_yet_and_foresees_the_build
     build = {"models": [{"name": "x", "from": "/nowhere/x.gguf"}]}
     result, _asked = run(ollama_models, build, {"models": []}, check=True)
     assert [item["action"] for item in result["models"]] == ["create"]
-    assert "models[0] 'x': /nowhere/x.gguf cannot be read on the managed host" in str(result["warnings"])
+    assert "models[0] 'x': on the managed host, /nowhere/x.gguf cannot be read" in str(result["warnings"])
     result, asked = run(ollama_models, build, {"models": []})
-    assert "/nowhere/x.gguf cannot be read on the managed host: no such file or directory" in result["msg"]
+    assert "on the managed host, /nowhere/x.gguf cannot be read: no such file or directory" in result["msg"]
     assert asked == []

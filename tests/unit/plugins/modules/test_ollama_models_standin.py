@@ -5,165 +5,20 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import multiprocessing
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
 import typing as t
-import urllib.request
-from pathlib import Path
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from model_lab import GGUF, call
 
+from ansible_collections.llm.host.plugins.module_utils import _library_module
+from ansible_collections.llm.host.plugins.module_utils._server import OllamaServer
 from ansible_collections.llm.host.plugins.module_utils._store import Store
-from ansible_collections.llm.host.plugins.modules import ollama_model, ollama_models
-
-TESTS = Path(__file__).parents[3]
-STORE = TESTS / "data" / "models" / "store"
-GGUF = TESTS / "data" / "models" / "tiny.gguf"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def call(method: str, url: str, body: t.Any = None) -> t.Any:
-    data = None if body is None else json.dumps(body).encode()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, data=data, method=method), timeout=10) as reply:
-        text = reply.read()
-    return json.loads(text) if text else None
-
-
-def start(command: list[str], url: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **environment})
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            call("GET", url)
-            return process
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.05)
-    process.kill()
-    raise AssertionError(f"{command} does not answer: {log.read_text()}")
-
-
-class Lab:
-    """One registry and one Ollama, and the modules called on them."""
-
-    def __init__(self, directory: Path, upstream: str, capsys: pytest.CaptureFixture[str]) -> None:
-        self.directory = directory
-        self.upstream = upstream
-        self.registry = upstream.removeprefix("http://")
-        self.api = f"http://127.0.0.1:{free_port()}"
-        self._capsys = capsys
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, **environment: str) -> None:
-        self._process = start(
-            [sys.executable, "-m", "ollama_standin", "serve"],
-            f"{self.api}/api/version",
-            self.directory / "ollama.log",
-            PYTHONPATH=str(TESTS / "standin"),
-            OLLAMA_HOST=self.api.removeprefix("http://"),
-            OLLAMA_MODELS=str(self.directory / "models"),
-            HOME=str(self.directory),
-            **environment,
-        )
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-
-    def name(self, model: str) -> str:
-        return f"{self.registry}/library/{model}"
-
-    def pulled(self, model: str, **more: t.Any) -> dict[str, t.Any]:
-        return {"name": self.name(model), "insecure": True, **more}
-
-    def tags(self) -> dict[str, str]:
-        return {item["name"]: item["digest"] for item in call("GET", f"{self.api}/api/tags")["models"]}
-
-    def registry_digest(self, tag: str) -> str:
-        return str(call("GET", f"{self.upstream}/_upstream/tags")[f"library/{tag}"])
-
-    def move(self, tag: str, variant: str) -> str:
-        model, _, name = tag.partition(":")
-        return str(call("POST", f"{self.upstream}/_upstream/tag", {"model": model, "tag": name, "variant": variant})["digest"])
-
-    def run(self, models: list[dict[str, t.Any]], *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        return self._main(ollama_models, {"models": models, **options}, check=check)
-
-    def run_one(self, *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        return self._main(ollama_model, options, check=check)
-
-    def _main(self, module: t.Any, options: dict[str, t.Any], *, check: bool) -> dict[str, t.Any]:
-        arguments = {
-            "api_url": self.api,
-            "api_timeout": 5,
-            "state_dir": str(self.directory / "state"),
-            **options,
-            "_ansible_check_mode": check,
-            "_ansible_diff": True,
-        }
-        self._capsys.readouterr()
-        with patch_module_args(arguments), pytest.raises(SystemExit):
-            module.main()
-        return t.cast("dict[str, t.Any]", json.loads(self._capsys.readouterr().out))
-
-    def both(self, models: list[dict[str, t.Any]], **options: t.Any) -> dict[str, t.Any]:
-        """A check run, which must change nothing and foresee everything, then the real one."""
-        before = self.tags()
-        foreseen = self.run(models, check=True, **options)
-        assert self.tags() == before
-        done = self.run(models, **options)
-        assert "failed" not in done, done["msg"]
-        assert (foreseen["changed"], foreseen["diff"]) == (done["changed"], done["diff"])
-        summary = [[(item["name"], item["action"], item["reason"]) for item in run["models"]] for run in (foreseen, done)]
-        assert summary[0] == summary[1]
-        return done
-
-
-@pytest.fixture(name="upstream", scope="module")
-def _upstream(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("upstream")
-    shutil.copytree(STORE, directory / "store")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    process = start(
-        [
-            sys.executable,
-            str(TESTS / "standin" / "upstream.py"),
-            *("--store", str(directory / "store"), "--bind", "127.0.0.1", "--http-port", str(port)),
-        ],
-        f"{url}/_upstream/tags",
-        directory / "log",
-    )
-    yield url
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture(name="lab")
-def _lab(tmp_path, upstream, capsys, monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    call("DELETE", f"{upstream}/_upstream/tags")
-    call("DELETE", f"{upstream}/_upstream/faults")
-    lab = Lab(tmp_path, upstream, capsys)
-    lab.start()
-    yield lab
-    lab.stop()
 
 
 def actions(result: dict[str, t.Any]) -> list[tuple[str, bool]]:
@@ -332,6 +187,107 @@ def test_a_server_that_is_killed_during_a_pull_loses_nothing_that_works(lab):
     lab.start()
     assert set(lab.tags()) == {f"{lab.name('embed')}:latest"}
     assert actions(lab.both([lab.pulled("embed"), lab.pulled("tiny")])) == [("none", False), ("pull", True)]
+
+
+def test_a_disk_that_fills_up_during_a_pull_loses_nothing_and_the_next_run_repairs(lab):
+    lab.run([lab.pulled("embed")])
+    before = lab.tags()
+    lab.stop()
+    lab.start(through=("prlimit", "--fsize=150000"))
+    call("PUT", f"{lab.api}/_standin/faults", {"pull_retries": 1})
+    result = lab.run([lab.pulled("embed"), lab.pulled("tiny")])
+    assert "tiny:latest: the pull failed at 'pulling " in result["msg"]
+    assert "File too large" in result["msg"]
+    assert lab.tags() == before
+    lab.stop()
+    lab.start()
+    assert actions(lab.both([lab.pulled("embed"), lab.pulled("tiny")])) == [("none", False), ("pull", True)]
+
+
+def test_a_server_that_is_restarted_between_two_models_is_no_failure(lab, monkeypatch):
+    pull, pulled = OllamaServer.pull, []
+
+    def pull_and_restart(server: OllamaServer, name: t.Any, **options: t.Any) -> t.Any:
+        result = pull(server, name, **options)
+        pulled.append(name)
+        if len(pulled) == 1:
+            lab.stop()
+            lab.start()
+        return result
+
+    monkeypatch.setattr(OllamaServer, "pull", pull_and_restart)
+    assert actions(lab.run([lab.pulled("embed"), lab.pulled("tiny")], parallel=1)) == [("pull", True), ("pull", True)]
+    assert len(lab.tags()) == 2
+
+
+def test_a_blob_that_breaks_off_is_taken_up_where_it_was(lab):
+    call("PUT", f"{lab.upstream}/_upstream/faults", [{"path": "/blobs/sha256:79dc5e55", "truncate": 100_000}])
+    assert actions(lab.run([lab.pulled("tiny")])) == [("pull", True)]
+
+
+def test_a_blob_that_always_breaks_off_is_a_failure_and_the_next_run_repairs(lab):
+    call("PUT", f"{lab.api}/_standin/faults", {"pull_retries": 1})
+    call("PUT", f"{lab.upstream}/_upstream/faults", [{"path": "/blobs/sha256:79dc5e55", "truncate": 100, "times": 50}])
+    result = lab.run([lab.pulled("tiny")])
+    assert "tiny:latest: the pull failed at 'pulling " in result["msg"]
+    assert lab.tags() == {}
+    call("DELETE", f"{lab.upstream}/_upstream/faults")
+    assert actions(lab.both([lab.pulled("tiny")])) == [("pull", True)]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "new"])
+def test_a_tag_that_moves_between_the_look_and_the_pull_is_undone(lab, monkeypatch, there):
+    first = lab.registry_digest("tiny:latest")
+    if there:
+        lab.run([lab.pulled("tiny")])
+    before = lab.tags()
+    pin = lab.move("tiny:latest", "the pinned one")
+    look = _library_module.check_pins
+
+    def look_and_move(*arguments: t.Any, **options: t.Any) -> t.Any:
+        offer = look(*arguments, **options)
+        lab.move("tiny:latest", "moved meanwhile")
+        return offer
+
+    monkeypatch.setattr(_library_module, "check_pins", look_and_move)
+    result = lab.run([lab.pulled("tiny", digest=pin)])
+    assert "the tag moved while it was pulled" in result["msg"]
+    assert ("the version from before is back" in result["msg"]) == there
+    assert lab.tags() == before
+    assert not there or set(lab.tags().values()) == {first}
+
+
+def test_a_look_says_whether_there_is_work_and_does_none(lab):
+    models = [lab.pulled("tiny", preload=True), {"name": "mine", "from": str(GGUF)}]
+    look = lab.run(models, look_only=True)
+    assert (look["pending"], look["changed"], look["needs_files"], lab.tags()) == (True, False, [], {})
+    lab.run(models)
+    look = lab.run(models, look_only=True)
+    assert (look["pending"], [item["loaded"] for item in look["models"]]) == (False, [True, False])
+    call("POST", f"{lab.api}/api/generate", {"model": lab.name("tiny"), "keep_alive": 0, "stream": False})
+    assert lab.run(models, look_only=True)["pending"]
+
+
+def test_a_file_from_the_controller_is_needed_once_and_removed_where_it_was_put(lab, tmp_path):
+    staged = tmp_path / "staged"
+    shutil.copy(GGUF, staged)
+    digest = f"sha256:{hashlib.sha256(GGUF.read_bytes()).hexdigest()}"
+    sent = {"path": "./tiny.gguf", "key": "tiny.gguf", "digest": digest, "size": GGUF.stat().st_size}
+    model = {"name": "mine", "modelfile_content": "FROM ./tiny.gguf\nSYSTEM hi\n", "controller_files": [sent]}
+    assert lab.run([model], look_only=True)["needs_files"] == [digest]
+    result = lab.run([model])
+    assert result["msg"] == "mine:latest: tiny.gguf did not come from the controller: run again."
+    done = lab.both([{**model, "controller_files": [{**sent, "staged": str(staged)}]}])
+    assert (actions(done), staged.exists()) == ([("create", True)], False)
+    assert actions(lab.both([model])) == [("none", False)]
+    changed = {**model, "modelfile_content": "FROM ./tiny.gguf\nSYSTEM ho\n"}
+    assert lab.run([changed], look_only=True)["needs_files"] == []
+    assert actions(lab.both([changed])) == [("create", True)]
+
+
+def test_a_relative_path_that_nobody_looked_up_is_refused(lab):
+    result = lab.run([{"name": "mine", "from": "./tiny.gguf"}])
+    assert result["msg"].startswith("models[0] 'mine': './tiny.gguf' is a relative path, which means a file on the controller")
 
 
 def test_a_registry_that_stalls_is_given_up_after_the_time_that_is_asked_for(lab):
