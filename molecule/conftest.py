@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import typing as t
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,42 @@ def endpoint(host) -> t.Callable[[str], Endpoint]:
     return reach
 
 
+class Upstream:
+    """The internet of the lab: its faults, its tags, and what was asked of it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def faults(self, *faults: dict[str, t.Any]) -> None:
+        self._call("PUT", "/faults", list(faults))
+
+    def requests(self, path: str, *, after: int = 0) -> list[dict[str, t.Any]]:
+        return [request for request in self._call("GET", "/seen")["requests"] if path in request["path"]][after:]
+
+    def digest(self, tag: str) -> str:
+        return str(self._call("GET", "/tags")[f"library/{tag}"])
+
+    def move(self, tag: str, variant: str) -> str:
+        """Publish another version under a tag; returns its digest."""
+        model, _, name = tag.partition(":")
+        return str(self._call("POST", "/tag", {"model": model, "tag": name, "variant": variant})["digest"])
+
+    def reset(self) -> None:
+        self.faults()
+        self._call("DELETE", "/tags")
+
+    def _call(self, method: str, path: str, body: t.Any = None) -> t.Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_upstream{path}", data, method=method), timeout=10) as reply:
+            text = reply.read()
+        return json.loads(text) if text else None
+
+
 @pytest.fixture
-def upstream() -> str:
-    """Where the lab's registry answers, as seen from the controller."""
-    return f"http://{address('llm-host-upstream')}"
+def upstream() -> t.Iterator[Upstream]:
+    upstream = Upstream(f"http://{address('llm-host-upstream')}")
+    yield upstream
+    upstream.reset()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.llm.host.plugins.module_utils._library import InputError
+from ansible_collections.llm.host.plugins.module_utils._library_module import models_options, read_declaration
 from ansible_collections.llm.host.plugins.plugin_utils._controller_files import ControllerFiles
 from ansible_collections.llm.host.plugins.plugin_utils._library_action import LibraryAction
 from ansible_collections.llm.host.plugins.plugin_utils._modelfiles import ModelfileReader
@@ -34,4 +39,23 @@ class ActionModule(LibraryAction):
             arguments["models"] = filled
         elif models is not None and not isinstance(models, str):
             raise AnsibleActionFail("models is no list: write a list of models, each with a name.")
+        if boolean(arguments.get("validate_only") or False):
+            return _validated(arguments)
         return self.run_library("llm.host.ollama_models", arguments, variables=variables, files=files)
+
+
+def _validated(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What the module would say of its options, said without a host."""
+    checked = ArgumentSpecValidator(models_options()).validate(arguments)
+    errors = checked.errors.errors
+    if errors:
+        said = (f"Unsupported parameters: {error.msg}" if isinstance(error, UnsupportedError) else error.msg for error in errors)
+        raise AnsibleActionFail("; ".join(said))
+    given = checked.validated_parameters
+    try:
+        read_declaration(
+            given["models"], option="models", lock=given["lock"], exclusive=given["exclusive"], allow_empty=given["allow_empty"]
+        )
+    except InputError as exc:
+        raise AnsibleActionFail(str(exc)) from None
+    return {"changed": False}

@@ -38,6 +38,13 @@ options:
       - How many models to pull at the same time.
     type: int
     default: 2
+  preload_urls:
+    description:
+      - Base URLs of all servers into which preloaded models are loaded, when several share one store. Only the one at
+        O(api_url) when this is empty.
+    type: list
+    elements: str
+    default: []
   progress_timeout:
     description:
       - Seconds that a pull, a build or a load may go without any progress.

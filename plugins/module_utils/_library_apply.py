@@ -448,23 +448,23 @@ class Applier:
                 return
 
 
-def see_loaded(server: OllamaServer, specs: t.Sequence[Spec], outcomes: t.Sequence[Outcome]) -> tuple[Outcome, ...]:
-    """The outcomes with C(loaded) filled in, for the models that are to be loaded and are, in their present version."""
+def see_loaded(servers: t.Sequence[OllamaServer], specs: t.Sequence[Spec], outcomes: t.Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """The outcomes with C(loaded) filled in, for the models that are to be loaded and on all servers are, in their present version."""
     wanted = {spec.name.key for spec in specs if spec.preload}
     if not wanted:
         return tuple(outcomes)
-    try:
-        loaded = {item.name.key: item.digest for item in server.running()}
-    except ApiError as exc:
-        raise StepFailed(f"reading which models are loaded failed: {exc.message}") from exc
+    seen = [_loaded(server) for server in servers]
     return tuple(
-        dataclasses.replace(outcome, loaded=outcome.name.key in wanted and loaded.get(outcome.name.key) == outcome.digest_after)
+        dataclasses.replace(
+            outcome,
+            loaded=outcome.name.key in wanted and all(loaded.get(outcome.name.key) == outcome.digest_after for loaded in seen),
+        )
         for outcome in outcomes
     )
 
 
 def preload(
-    server: OllamaServer,
+    servers: t.Sequence[OllamaServer],
     specs: t.Sequence[Spec],
     outcomes: t.Sequence[Outcome],
     *,
@@ -472,15 +472,22 @@ def preload(
 ) -> tuple[Outcome, ...]:
     """Load what is to be loaded and is not, in its present version; returns the outcomes with C(loaded) filled in."""
     wanted = {spec.name.key: spec for spec in specs if spec.preload}
-    done = []
-    for outcome in see_loaded(server, specs, outcomes):
-        spec = wanted.get(outcome.name.key)
-        if spec and not outcome.loaded:
+    for server in servers if wanted else ():
+        loaded = _loaded(server)
+        for outcome in outcomes:
+            spec = wanted.get(outcome.name.key)
+            if spec is None or loaded.get(outcome.name.key) == outcome.digest_after:
+                continue
             tell(spec.name.short, "loading into memory")
             try:
                 server.load(spec.name, keep_alive=spec.keep_alive)
             except ApiError as exc:
-                raise StepFailed(f"{spec.name}: loading into memory failed: {exc.message}") from exc
-            outcome = dataclasses.replace(outcome, loaded=True)
-        done.append(outcome)
-    return tuple(done)
+                raise StepFailed(f"{spec.name}: loading into memory at {server.url} failed: {exc.message}") from exc
+    return tuple(dataclasses.replace(outcome, loaded=outcome.name.key in wanted) for outcome in outcomes)
+
+
+def _loaded(server: OllamaServer) -> dict[str, str]:
+    try:
+        return {item.name.key: item.digest for item in server.running()}
+    except ApiError as exc:
+        raise StepFailed(f"reading which models are loaded at {server.url} failed: {exc.message}") from exc

@@ -42,12 +42,24 @@ from ansible_collections.llm.host.plugins.module_utils._store import Store, Stor
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-__all__ = ["api_options", "library_options", "model_options", "run_library"]
+__all__ = ["api_options", "library_options", "model_options", "models_options", "read_declaration", "run_library"]
 
 # Ollama itself spares blobs for this long, so that one run does not take what another one just fetched.
 _UNTOUCHED = 3600.0
 
 Options = t.Dict[str, t.Dict[str, t.Any]]
+
+
+def models_options() -> Options:
+    """All options of the module that takes a library."""
+    return {
+        "models": {"type": "list", "elements": "dict", "required": True, "options": model_options()},
+        "exclusive": {"type": "bool", "default": False},
+        "allow_empty": {"type": "bool", "default": False},
+        "validate_only": {"type": "bool", "default": False},
+        **library_options(),
+        **api_options(),
+    }
 
 
 def api_options() -> Options:
@@ -66,6 +78,7 @@ def library_options() -> Options:
         "lock_timeout": {"type": "int", "default": 3600},
         "look_only": {"type": "bool", "default": False},
         "parallel": {"type": "int", "default": 2},
+        "preload_urls": {"type": "list", "elements": "str", "default": []},
         "progress_timeout": {"type": "int", "default": 600},
         "registry_url": {"type": "str"},
         "remove_orphans": {"type": "bool", "default": False},
@@ -116,6 +129,27 @@ def model_options() -> Options:
     }
 
 
+def read_declaration(
+    entries: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    option: str | None,
+    lock: t.Mapping[str, t.Any] | None,
+    exclusive: bool = False,
+    allow_empty: bool = False,
+) -> Library:
+    """What the options declare.
+
+    :raises InputError: for what is wrong with them.
+    """
+    library = read_library(entries, option=option, lock=lock)
+    if exclusive and not library.present and not allow_empty:
+        raise InputError(
+            f"{option} declares no model and exclusive is true, which would remove every model from the host: say"
+            " allow_empty: true if that is meant."
+        )
+    return library
+
+
 def run_library(
     module: AnsibleModule,
     *,
@@ -127,12 +161,7 @@ def run_library(
     """Read, plan, and unless in check mode apply; ends the module."""
     run = _Run(module)
     try:
-        library = read_library(entries, option=option, lock=module.params["lock"])
-        if exclusive and not library.present and not allow_empty:
-            raise InputError(
-                f"{option} declares no model and exclusive is true, which would remove every model from the host: say"
-                " allow_empty: true if that is meant."
-            )
+        library = read_declaration(entries, option=option, lock=module.params["lock"], exclusive=exclusive, allow_empty=allow_empty)
         run.warn(library.warnings)
         try:
             run.work(library, exclusive=exclusive)
@@ -155,13 +184,14 @@ class _Run:
         params = module.params
         use_proxies(params)
         self._module = module
-        self._server = OllamaServer(
+
+        def server(url: str) -> OllamaServer:
             # A proxy is for the way out; the server is on this host or beside it.
-            OpenUrlTransport(use_proxy=False),
-            params["api_url"],
-            timeout=params["api_timeout"],
-            patience=params["progress_timeout"],
-        )
+            transport = OpenUrlTransport(use_proxy=False)
+            return OllamaServer(transport, url, timeout=params["api_timeout"], patience=params["progress_timeout"])
+
+        self._server = server(params["api_url"])
+        self._preload_servers = [server(url) for url in params["preload_urls"] or [params["api_url"]]]
         self._registry = Registry(
             OpenUrlTransport(use_proxy=True),
             mirror=params["registry_url"] or "",
@@ -252,12 +282,12 @@ class _Run:
                 finally:
                     self._progress.close()
         if look_only:
-            self._outcomes = see_loaded(self._server, library.present, self._outcomes)
+            self._outcomes = see_loaded(self._preload_servers, library.present, self._outcomes)
             loaded = {outcome.name.key for outcome in self._outcomes if outcome.loaded}
             self.pending = any(spec.preload and spec.name.key not in loaded for spec in library.present)
             return
         try:
-            self._outcomes = preload(self._server, library.present, self._outcomes, tell=self._progress.tell)
+            self._outcomes = preload(self._preload_servers, library.present, self._outcomes, tell=self._progress.tell)
         finally:
             self._progress.close()
 

@@ -159,6 +159,12 @@ options:
       - With O(exclusive=true), accept that no model is declared, which removes all of them.
     type: bool
     default: false
+  validate_only:
+    description:
+      - Only check what is declared, with the Modelfiles and the other files on the controller, and ask no host anything.
+      - For a play that is to find mistakes before it changes anything.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - llm.host.api
   - llm.host.attributes
@@ -282,9 +288,7 @@ needs_files:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._library_module import (
-    api_options,
-    library_options,
-    model_options,
+    models_options,
     run_library,
 )
 
@@ -292,15 +296,11 @@ from ansible_collections.llm.host.plugins.module_utils._library_module import (
 def main() -> None:
     """Wire options to the run."""
     module = AnsibleModule(
-        argument_spec={
-            "models": {"type": "list", "elements": "dict", "required": True, "options": model_options()},
-            "exclusive": {"type": "bool", "default": False},
-            "allow_empty": {"type": "bool", "default": False},
-            **library_options(),
-            **api_options(),
-        },
+        argument_spec=models_options(),
         supports_check_mode=True,
     )
+    if module.params["validate_only"]:
+        module.fail_json(msg="validate_only is for tasks: the action plugin checks the declaration on the controller.")
     run_library(
         module,
         entries=module.params["models"],

@@ -82,7 +82,7 @@ class ControllerFiles:
         try:
             files = find_files(place, self._state.digests)
         except FilesError as exc:
-            raise AnsibleActionFail(f"{label}: on the controller, {exc}") from exc
+            raise AnsibleActionFail(f"{label}: on the controller, {exc}") from None
         if self._state.digests != known:
             with contextlib.suppress(StateError):
                 self._memory.write(self._state)

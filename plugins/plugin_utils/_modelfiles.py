@@ -40,7 +40,7 @@ class ModelfileReader:
         """Where a file on the controller is that a Modelfile names by a relative path, or that is named without one."""
         path = os.path.expanduser(path)
         if modelfile is not None:
-            return os.path.normpath(os.path.join(os.path.dirname(self._find(str(modelfile), label)), path))
+            return os.path.realpath(os.path.join(os.path.dirname(self._find(str(modelfile), label)), path))
         return self._find(path, label, what="file")
 
     def _text(self, path: str, label: str) -> str:

@@ -42,7 +42,8 @@ class Item:
 
     def pieces(self, start: int, end: int) -> t.Iterator[bytes]:
         if isinstance(self.source, bytes):
-            yield self.source[start:end]
+            for position in range(start, end, _PIECE):
+                yield self.source[position : min(position + _PIECE, end)]
             return
         with self.source.open("rb") as stream:
             stream.seek(start)

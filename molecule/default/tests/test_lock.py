@@ -14,7 +14,7 @@ testinfra_hosts = ["ansible://debian12"]
 
 def test_a_lock_holds_what_the_hosts_have_and_a_run_follows_it(host, run_playbook, upstream, tmp_path):
     lock = tmp_path / "models.lock.yml"
-    registry = ("-e", f"ollama_models_registry_url={upstream}")
+    registry = ("-e", f"ollama_models_registry_url={upstream.url}")
     write = ("playbooks/lock.yml", "-e", f"ollama_models_lock_file={lock}", *registry)
 
     foreseen = run_playbook(*write, "--check")

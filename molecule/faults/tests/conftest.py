@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import typing as t
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -51,32 +49,6 @@ class Site:
 @pytest.fixture
 def site(host, endpoint, run_playbook) -> Site:
     return Site(host, endpoint, run_playbook)
-
-
-class Upstream:
-    """The internet of the lab: its faults, and what was asked of it."""
-
-    def __init__(self, address: str) -> None:
-        self._url = f"http://{address}/_upstream"
-
-    def faults(self, *faults: dict[str, t.Any]) -> None:
-        self._call("PUT", "/faults", list(faults))
-
-    def requests(self, path: str, *, after: int = 0) -> list[dict[str, t.Any]]:
-        return [request for request in self._call("GET", "/seen")["requests"] if path in request["path"]][after:]
-
-    def _call(self, method: str, path: str, body: t.Any = None) -> t.Any:
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(self._url + path, data, method=method), timeout=10) as reply:
-            return json.load(reply)
-
-
-@pytest.fixture
-def upstream() -> t.Iterator[Upstream]:
-    lab = subprocess.run([ROOT / "tests/lab/lab", "address", "llm-host-upstream"], check=True, capture_output=True, text=True)
-    upstream = Upstream(lab.stdout.strip())
-    yield upstream
-    upstream.faults()
 
 
 @pytest.fixture

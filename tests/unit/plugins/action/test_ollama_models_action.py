@@ -223,3 +223,26 @@ def test_a_job_that_is_killed_is_one_sentence_and_the_next_run_finishes(served, 
     call("DELETE", f"{lab.upstream}/_upstream/faults")
     assert served.run(task)["changed"]
     assert len(lab.tags()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        pytest.param({"models": [{"name": "x", "digest": "sha256:1"}]}, "models[0] 'x': digest 'sha256:1' is not one", id="digest"),
+        pytest.param({"models": [{"name": "x", "colour": "red"}]}, "Unsupported parameters: models.colour", id="unknown-field"),
+        pytest.param({"models": [{"name": "x"}, {"name": "X:latest"}]}, "are the same model", id="twice"),
+        pytest.param({"models": [], "exclusive": True}, "would remove every model from the host", id="empty"),
+        pytest.param({"models": [{"name": "x", "modelfile": "bad.Modelfile"}]}, "bad.Modelfile:2: unknown parameter", id="modelfile"),
+        pytest.param({"models": [{"name": "x", "from": "./no.gguf"}]}, "the file './no.gguf' is not on the controller", id="file"),
+    ],
+)
+def test_a_declaration_can_be_checked_without_a_host(site, options, says):
+    site.write("inventory/bad.Modelfile", "FROM base\nPARAMETER colour red\n")
+    result = site.run({"llm.host.ollama_models": {**options, "validate_only": True}})
+    assert result["failed"]
+    assert says in result["msg"]
+
+
+def test_a_declaration_without_mistakes_is_no_change(site):
+    result = site.run({"llm.host.ollama_models": {"models": [{"name": "x", "preload": True}], "validate_only": True}})
+    assert (result["failed"], result["changed"]) == (False, False)

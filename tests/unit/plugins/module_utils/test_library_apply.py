@@ -422,7 +422,7 @@ def load(want: list[dict[str, t.Any]], *calls: Call) -> list[bool]:
     with Script(*calls) as script:
         applier = Applier(server=OllamaServer(script, API), have=have, state=State(), state_dir=StateDir("/nowhere"), builds={})
         applier.run(plan)
-        return [outcome.loaded for outcome in preload(OllamaServer(script, API), library.present, applier.outcomes)]
+        return [outcome.loaded for outcome in preload([OllamaServer(script, API)], library.present, applier.outcomes)]
 
 
 def test_nothing_to_preload_asks_nothing():
@@ -442,7 +442,7 @@ def test_what_is_loaded_in_another_version_is_loaded_again():
 
 
 def test_a_model_that_does_not_load_is_a_failure_with_its_name():
-    with pytest.raises(StepFailed, match="x:latest: loading into memory failed: model requires more system memory"):
+    with pytest.raises(StepFailed, match=f"x:latest: loading into memory at {API} failed: model requires more system memory"):
         load(
             [{"name": "x", "preload": True}],
             Call("GET", "/api/ps", {"models": []}),

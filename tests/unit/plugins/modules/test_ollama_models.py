@@ -16,7 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llm.host.plugins.doc_fragments import api, library, proxy
 from ansible_collections.llm.host.plugins.module_utils import _library_module
 from ansible_collections.llm.host.plugins.module_utils._http import Response, TransportError
-from ansible_collections.llm.host.plugins.module_utils._library_module import api_options, library_options, model_options
+from ansible_collections.llm.host.plugins.module_utils._library_module import api_options, library_options, model_options, models_options
 from ansible_collections.llm.host.plugins.modules import ollama_model, ollama_models
 
 DIGEST = "a" * 64
@@ -87,12 +87,7 @@ SHARED = {
 
 def test_what_ollama_models_takes_is_what_is_documented():
     options = {**yaml.safe_load(ollama_models.DOCUMENTATION)["options"], **FRAGMENT}
-    assert documented(options) == {
-        "models": {"type": "list", "elements": "dict", "required": True, "options": model_options()},
-        "exclusive": {"type": "bool", "default": False},
-        "allow_empty": {"type": "bool", "default": False},
-        **SHARED,
-    }
+    assert documented(options) == {**models_options(), **SHARED}
 
 
 def test_what_ollama_model_takes_is_what_is_documented():
