@@ -21,6 +21,7 @@ from pathlib import Path
 
 import models
 import operations
+from transfers import transfers
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "llm-host-bench"
@@ -151,5 +152,6 @@ if __name__ == "__main__":
     machine("start")
     with host():
         kept = bench()
+    transfers()
     machine("end")
     sys.exit(not kept)

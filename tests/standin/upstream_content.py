@@ -11,6 +11,7 @@ import json
 import pathlib
 import platform
 import re
+import tempfile
 import threading
 import typing as t
 
@@ -96,7 +97,7 @@ class Registry:
         """Point model:tag at another manifest; gives back its digest.
 
         ``digest`` names a manifest that this registry has had, ``from`` another model:tag of it.
-        ``layers`` is a list of {kind, text} to append, and ``variant`` is short for one licence layer
+        ``layers`` is a list of {kind, text} or {kind, size}, that many zeros, to append, and ``variant`` is short for one licence layer
         with that text: so a new version exists without new weights.
         """
         model = str(request["model"])
@@ -132,14 +133,24 @@ class Registry:
             raise ValueError(f"no model {':'.join(source)} here: name an existing one in 'from'")
         return known[source]
 
-    def _extended(self, data: bytes, layers: t.Iterable[t.Mapping[str, str]]) -> bytes:
+    def _extended(self, data: bytes, layers: t.Iterable[t.Mapping[str, t.Any]]) -> bytes:
         value = json.loads(data)
         for layer in layers:
-            content = layer["text"].encode()
-            digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-            self._blobs[digest] = content
-            value["layers"].append({"mediaType": MEDIA + layer["kind"], "digest": digest, "size": len(content)})
+            blob = Item(_zeros(int(layer["size"])) if "size" in layer else layer["text"].encode())
+            content = hashlib.sha256()
+            for piece in blob.pieces(0, blob.size):
+                content.update(piece)
+            digest = f"sha256:{content.hexdigest()}"
+            self._blobs[digest] = blob.source
+            value["layers"].append({"mediaType": MEDIA + layer["kind"], "digest": digest, "size": blob.size})
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _zeros(size: int) -> pathlib.Path:
+    """A file of zeros that takes no room on the disk."""
+    with tempfile.NamedTemporaryFile(prefix="zeros-", delete=False) as stream:
+        stream.truncate(size)
+    return pathlib.Path(stream.name)
 
 
 def asset_name(archive: pathlib.Path) -> str:

@@ -5,28 +5,15 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-
 import pytest
-from model_lab import STORE, TESTS, Lab, call, free_port, start
+from local import call, start_upstream
+from model_lab import Lab
 
 
 @pytest.fixture(name="upstream", scope="module")
 def _upstream(tmp_path_factory):
     directory = tmp_path_factory.mktemp("upstream")
-    shutil.copytree(STORE, directory / "store")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    process = start(
-        [
-            sys.executable,
-            str(TESTS / "standin" / "upstream.py"),
-            *("--store", str(directory / "store"), "--bind", "127.0.0.1", "--http-port", str(port)),
-        ],
-        f"{url}/_upstream/tags",
-        directory / "log",
-    )
+    url, process = start_upstream(directory)
     yield url
     process.kill()
     process.wait()

@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from model_lab import call
+from local import call
 
 PROGRAM = Path(__file__).parents[2] / "roles" / "ollama_models" / "files" / "ollama_preload.py"
 

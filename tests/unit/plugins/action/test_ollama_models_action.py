@@ -19,7 +19,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from model_lab import GGUF, call
+from local import GGUF, call
 
 ROOT = Path(__file__).parents[4]
 

@@ -6,52 +6,15 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
-import sys
-import time
 import typing as t
-import urllib.request
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from local import call, free_port, start_ollama
 
 from ansible_collections.llm.host.plugins.modules import ollama_model, ollama_models
-
-TESTS = Path(__file__).parents[3]
-STORE = TESTS / "data" / "models" / "store"
-GGUF = TESTS / "data" / "models" / "tiny.gguf"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def call(method: str, url: str, body: t.Any = None) -> t.Any:
-    data = None if body is None else json.dumps(body).encode()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, data=data, method=method), timeout=10) as reply:
-        text = reply.read()
-    return json.loads(text) if text else None
-
-
-def start(command: list[str], url: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **environment})
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            call("GET", url)
-            return process
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.05)
-    process.kill()
-    raise AssertionError(f"{command} does not answer: {log.read_text()}")
 
 
 class Lab:
@@ -66,16 +29,7 @@ class Lab:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, through: tuple[str, ...] = (), **environment: str) -> None:
-        self._process = start(
-            [*through, sys.executable, "-m", "ollama_standin", "serve"],
-            f"{self.api}/api/version",
-            self.directory / "ollama.log",
-            PYTHONPATH=str(TESTS / "standin"),
-            OLLAMA_HOST=self.api.removeprefix("http://"),
-            OLLAMA_MODELS=str(self.directory / "models"),
-            HOME=str(self.directory),
-            **environment,
-        )
+        self._process = start_ollama(self.directory, self.api, through=through, **environment)
 
     def stop(self) -> None:
         if self._process:

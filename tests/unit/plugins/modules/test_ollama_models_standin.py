@@ -14,7 +14,7 @@ import time
 import typing as t
 
 import pytest
-from model_lab import GGUF, call
+from local import GGUF, call
 
 from ansible_collections.llm.host.plugins.module_utils import _library_module
 from ansible_collections.llm.host.plugins.module_utils._server import OllamaServer
