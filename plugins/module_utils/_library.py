@@ -196,7 +196,7 @@ def _read_entry(entry: t.Mapping[str, t.Any], *, label: str) -> tuple[Spec, tupl
 def _read_sent(entry: t.Mapping[str, t.Any]) -> dict[str, tuple[HostFile, ...]]:
     sent: dict[str, tuple[HostFile, ...]] = {}
     for item in entry.get("controller_files") or ():
-        file = HostFile(key=item["key"], path=Path(item["staged"] or item["path"]), digest=item["digest"], size=item["size"])
+        file = HostFile(key=item["name"], path=Path(item["staged"] or item["path"]), digest=item["digest"], size=item["size"])
         sent[item["path"]] = (*sent.get(item["path"], ()), file)
     return sent
 

@@ -100,7 +100,7 @@ def model_options() -> Options:
             "elements": "dict",
             "options": {
                 "path": {"type": "str", "required": True},
-                "key": {"type": "str", "required": True},
+                "name": {"type": "str", "required": True},
                 "digest": {"type": "str", "required": True},
                 "size": {"type": "int", "required": True},
                 "staged": {"type": "path"},

@@ -66,7 +66,7 @@ options:
             description: The path in the recipe.
             type: str
             required: true
-          key:
+          name:
             description: The file's name in the request to build the model.
             type: str
             required: true

@@ -40,7 +40,7 @@ class ControllerFiles:
     def describe(self, entry: Entry, *, label: str) -> Entry:
         """The entry with what the module is to know of the files that its relative paths mean."""
         described = [
-            {"path": path, "key": file.key, "digest": file.digest, "size": file.size}
+            {"path": path, "name": file.key, "digest": file.digest, "size": file.size}
             for path in _relative_paths(entry)
             for file in self._look(path, entry, label)
         ]

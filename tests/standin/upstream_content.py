@@ -136,7 +136,7 @@ class Registry:
     def _extended(self, data: bytes, layers: t.Iterable[t.Mapping[str, t.Any]]) -> bytes:
         value = json.loads(data)
         for layer in layers:
-            blob = Item(_zeros(int(layer["size"])) if "size" in layer else layer["text"].encode())
+            blob = Item(_zeros(int(layer["size"]), self._store) if "size" in layer else layer["text"].encode())
             content = hashlib.sha256()
             for piece in blob.pieces(0, blob.size):
                 content.update(piece)
@@ -146,9 +146,9 @@ class Registry:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _zeros(size: int) -> pathlib.Path:
+def _zeros(size: int, folder: pathlib.Path | None) -> pathlib.Path:
     """A file of zeros that takes no room on the disk."""
-    with tempfile.NamedTemporaryFile(prefix="zeros-", delete=False) as stream:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="zeros-", delete=False) as stream:
         stream.truncate(size)
     return pathlib.Path(stream.name)
 

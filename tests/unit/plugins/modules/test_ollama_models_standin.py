@@ -272,7 +272,7 @@ def test_a_file_from_the_controller_is_needed_once_and_removed_where_it_was_put(
     staged = tmp_path / "staged"
     shutil.copy(GGUF, staged)
     digest = f"sha256:{hashlib.sha256(GGUF.read_bytes()).hexdigest()}"
-    sent = {"path": "./tiny.gguf", "key": "tiny.gguf", "digest": digest, "size": GGUF.stat().st_size}
+    sent = {"path": "./tiny.gguf", "name": "tiny.gguf", "digest": digest, "size": GGUF.stat().st_size}
     model = {"name": "mine", "modelfile_content": "FROM ./tiny.gguf\nSYSTEM hi\n", "controller_files": [sent]}
     assert lab.run([model], look_only=True)["needs_files"] == [digest]
     result = lab.run([model])
