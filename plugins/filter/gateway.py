@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the role gateway: what is wrong with its settings, and whether its certificate is due."""
+"""Filters of the role gateway: what is wrong with its settings, whether its certificate is due, and what its page says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ansible_collections.llm.host.plugins.plugin_utils._gateway import (
     gateway_problems,
     subject_alt_names,
 )
+from ansible_collections.llm.host.plugins.plugin_utils._gateway_page import page_example, page_models
 
 
 class FilterModule:
@@ -23,5 +24,7 @@ class FilterModule:
             "gateway_alt_names": subject_alt_names,
             "gateway_certificate_due": certificate_due,
             "gateway_certificate_problems": certificate_problems,
+            "gateway_page_example": page_example,
+            "gateway_page_models": page_models,
             "gateway_problems": gateway_problems,
         }

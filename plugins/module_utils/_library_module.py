@@ -92,6 +92,7 @@ def model_options() -> Options:
     """What can be said about one model."""
     return {
         "name": {"type": "str", "required": True},
+        "description": {"type": "str"},
         "digest": {"type": "str"},
         "modelfile": {"type": "str"},
         "modelfile_content": {"type": "str"},

@@ -32,6 +32,9 @@ options:
           - Names are compared completed and without case. V(llama3.2) is V(llama3.2:latest), and not V(llama3.2:1b).
         type: str
         required: true
+      description:
+        description: What the model is for. This module does not use it; the gateway's page shows it.
+        type: str
       digest:
         description:
           - The digest that the model must have, 64 hex digits with or without V(sha256:) before them.

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.llm.host.plugins.module_utils._library_module import model_options
+
 ROLES = sorted(path for path in (Path(__file__).parents[2] / "roles").iterdir() if path.is_dir())
 
 
@@ -51,3 +53,12 @@ def test_every_option_is_typed_described_and_named_after_its_role(role):
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_every_role_is_explained(role):
     assert (role / "README.md").read_text().startswith(f"# llm.host.{role.name}")
+
+
+def test_a_model_is_the_same_for_the_role_and_for_the_module():
+    (role,) = (role for role in ROLES if role.name == "ollama_models")
+    module = model_options()
+    # What the action plugin fills in is not for inventories.
+    del module["controller_files"]
+    declared = options(role)["ollama_models"]["options"]
+    assert {name: spec["type"] for name, spec in declared.items()} == {name: spec["type"] for name, spec in module.items()}

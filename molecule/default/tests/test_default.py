@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import http.client
+import re
 import socket
 import ssl
 
@@ -126,6 +128,22 @@ def test_a_user_cannot_manage_models_and_an_admin_can_look(gateway, site):
 def test_what_is_not_offered_does_not_exist(gateway, site):
     for path in ("/api/me", "/api/signout", "/api/experimental/web_search", "/metrics", "/api/tags/", "/_standin/seen"):
         assert gateway.request("GET", path, who=site.admin).status == 404, path
+
+
+def test_a_person_finds_the_models_and_how_to_use_them(host, gateway, site):
+    assert gateway.request("GET", "/").status == 401
+    page = gateway.request("GET", "/", who=site.password)
+    assert page.status == 200
+    text = html.unescape(page.body.decode())
+    for model in site.models:
+        assert f"<code>{model.removesuffix(':latest')}" in text
+    for wanted in (f"{site.url}/v1", f'model="{site.chat}', "${{ secrets.LLM_KEY }}", "@media (prefers-color-scheme: dark)"):
+        assert wanted in text
+    assert set(re.findall(r"(?:src|href)=\"([^\"]*)\"", text)) == {"/ca.crt"}
+    assert "<script" not in text
+    authority = gateway.request("GET", "/ca.crt", who=site.user)
+    assert (authority.status, authority.body) == (200, host.file("/etc/llm-gateway/tls/ca.crt").content)
+    assert gateway.request("POST", "/", who=site.user, body={}).status == 405
 
 
 def test_every_declared_model_is_there_with_its_digest(gateway, site):
