@@ -30,7 +30,7 @@ from ansible_collections.llm.host.plugins.module_utils._plan import (
     why_rebuild,
 )
 from ansible_collections.llm.host.plugins.module_utils._progress import Progress
-from ansible_collections.llm.host.plugins.module_utils._registry import Manifest, Registry, RegistryError
+from ansible_collections.llm.host.plugins.module_utils._registry import Layer, Manifest, Registry, RegistryError
 from ansible_collections.llm.host.plugins.module_utils._server import ApiError, NotFound, OllamaServer, Present, Unreachable, Watch
 from ansible_collections.llm.host.plugins.module_utils._state import State, StateDir
 from ansible_collections.llm.host.plugins.module_utils._store import Store
@@ -160,17 +160,26 @@ def check_pins(plan: Plan, registry: Registry, *, forgive_silence: bool = False)
     return Offer(manifests, tuple(warnings))
 
 
-def check_space(plan: Plan, offer: Offer, store: Store) -> None:
-    """Compare what is still to be downloaded with the room that the store has."""
+def check_space(plan: Plan, offer: Offer, store: Store) -> dict[str, int]:
+    """Compare what is still to be downloaded with the room that the store has; returns it by C(ModelName.key).
+
+    A layer that several models have is counted for the first of them.
+    """
     pulls = [step for step in plan.having(PULL) if step.name.key in offer.manifests]
-    missing = store.missing(layer for step in pulls for layer in offer.manifests[step.name.key].layers)
-    free = store.free_bytes() if pulls else 0
-    if missing > free:
+    counted: set[Layer] = set()
+    missing: dict[str, int] = {}
+    for step in pulls:
+        layers = set(offer.manifests[step.name.key].layers)
+        missing[step.name.key] = store.missing(layers - counted)
+        counted |= layers
+    free, needed = store.free_bytes() if pulls else 0, sum(missing.values())
+    if needed > free:
         names = ", ".join(step.name.short for step in pulls)
         raise PinRefused(
-            f"Nothing was pulled. {_in_words(missing)} are still to be downloaded for {names}, and {store.path} has"
+            f"Nothing was pulled. {_in_words(needed)} are still to be downloaded for {names}, and {store.path} has"
             f" {_in_words(free)} free: make room, or declare fewer models."
         )
+    return missing
 
 
 def _in_words(count: int) -> str:
@@ -200,6 +209,7 @@ class Applier:
         parallel: int = 1,
         registry: Registry | None = None,
         sizes: t.Mapping[str, int] | None = None,
+        downloads: t.Mapping[str, int] | None = None,
         progress: Progress | None = None,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
@@ -212,6 +222,7 @@ class Applier:
         self._parallel = parallel
         self._registry = registry
         self._sizes = sizes or {}
+        self._downloads = downloads or {}
         self._progress = progress or Progress()
         self._sleep = sleep
         self._failures: dict[str, str] = {}
@@ -296,7 +307,9 @@ class Applier:
     def _pull(self, step: Step) -> int:
         watch = self._watch(step, self._sizes.get(step.name.key, 0))
         with self._explain(step, "the pull"):
-            return self._server.pull(step.name, insecure=bool(step.spec and step.spec.insecure), watch=watch).bytes
+            reported = self._server.pull(step.name, insecure=bool(step.spec and step.spec.insecure), watch=watch).bytes
+        # The server does not tell of layers that it has faster than it reports.
+        return self._downloads.get(step.name.key, reported)
 
     def _copy(self, step: Step) -> int:
         source = step.source or step.name
@@ -421,7 +434,9 @@ class Applier:
                 if self._server.has_blob(file.digest):
                     return
                 if not file.path.is_absolute():
-                    raise StepFailed(f"{step.name}: {file.path} did not come from the controller: run again.")
+                    raise StepFailed(
+                        f"{step.name}: {file.path} did not come from the controller: run again, in a task without async of its own."
+                    )
                 self._server.upload(file, watch=self._watch(step))
         except OSError as exc:
             raise StepFailed(f"{step.name}: {file.path} cannot be read: {(exc.strerror or str(exc)).lower()}.") from exc

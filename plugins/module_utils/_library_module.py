@@ -264,7 +264,7 @@ class _Run:
                 # What a killed run left there would be taken for the present.
                 self._progress.close()
                 self._show(plan, state)
-                sizes = self._look_ahead(plan)
+                sizes, downloads = self._look_ahead(plan)
                 applier = Applier(
                     server=self._server,
                     have=have,
@@ -275,6 +275,7 @@ class _Run:
                     parallel=params["parallel"],
                     registry=self._registry,
                     sizes=sizes,
+                    downloads=downloads,
                     progress=self._progress,
                 )
                 self._outcomes = applier.outcomes
@@ -318,13 +319,13 @@ class _Run:
                 removed = store.remove(removed, min_age=_UNTOUCHED)
         self._orphans = {"count": len(unused), "bytes": sum(file.size for file in unused), "removed": len(removed)}
 
-    def _look_ahead(self, plan: Plan, *, forgive_silence: bool = False) -> dict[str, int]:
-        """Check the pins and the room, before anything is pulled; returns the sizes of what will be."""
+    def _look_ahead(self, plan: Plan, *, forgive_silence: bool = False) -> tuple[dict[str, int], dict[str, int]]:
+        """Check the pins and the room, before anything is pulled; returns the sizes of what will be, and what of it is missing."""
         offer = check_pins(plan, self._registry, forgive_silence=forgive_silence)
         self.warn(offer.warnings)
-        if self._module.params["store_dir"]:
-            check_space(plan, offer, Store(self._module.params["store_dir"]))
-        return {key: manifest.size for key, manifest in offer.manifests.items()}
+        store_dir = self._module.params["store_dir"]
+        downloads = check_space(plan, offer, Store(store_dir)) if store_dir else {}
+        return {key: manifest.size for key, manifest in offer.manifests.items()}, downloads
 
     def _missing_files(self, plan: Plan, builds: t.Mapping[str, BuildInput]) -> list[str]:
         """The digests of the controller's files that the server lacks and a step needs."""

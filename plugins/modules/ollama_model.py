@@ -216,7 +216,9 @@ models:
       type: str
       sample: sha256:a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72
     bytes:
-      description: How many bytes the server reports as downloaded.
+      description:
+        - How many bytes were downloaded. With O(store_dir), those of the layers that it lacked; without it, those that the server reported,
+          which leaves out small layers.
       type: int
       sample: 1321098329
     loaded:

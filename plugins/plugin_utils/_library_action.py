@@ -47,12 +47,10 @@ class LibraryAction(ActionBase):
         pending, needed = result.pop("pending", False), result.pop("needs_files", ())
         if not pending or result.get("failed"):
             return result
-        host = str(variables.get("inventory_hostname"))
-        with files.staged(needed, tell=lambda text: Display().display(f"{host}  {text}", stderr=True)) as stage:
+        lines = _Lines(str(variables.get("inventory_hostname")), silent=bool(self._task.no_log))
+        with files.staged(needed, tell=lines.tell) as stage:
             state_dir = self._remote_expand_user(str(arguments.get("state_dir") or library_options()["state_dir"]["default"]))
-            return run_job(
-                self, module, stage(arguments), variables=variables, watch=f"{state_dir}/models.progress", show=_Lines(host).show
-            )
+            return run_job(self, module, stage(arguments), variables=variables, watch=f"{state_dir}/models.progress", show=lines.show)
 
     def _module(
         self, module: str, arguments: dict[str, t.Any], variables: dict[str, t.Any], *, wrap_async: t.Any = False
@@ -66,14 +64,20 @@ class LibraryAction(ActionBase):
 class _Lines:
     """What of a host's reports is printed: the first after a while, then one at a time with pauses."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, silent: bool = False) -> None:
         self._host = host
+        self._silent = silent
         self._next = time.monotonic() + _FIRST_LINE
         self._last: Report | None = None
         self._seen: tuple[str, float] = ("", 0.0)
 
+    def tell(self, text: str) -> None:
+        """Print something about the host. Standard output is for the result."""
+        if not self._silent:
+            Display().display(f"{self._host}  {text}", stderr=True)
+
     def show(self, text: str) -> None:
-        """Print what a report says when it is time for it. Standard output is for the result."""
+        """Print what a report says when it is time for it."""
         now = time.monotonic()
         if text != self._seen[0]:
             self._seen = (text, now)
@@ -82,5 +86,5 @@ class _Lines:
         if report is None or now < self._next or quiet > _STALE:
             return
         self._next = now + max(_NEXT_LINE, quiet / 2)
-        Display().display(progress_line(self._host, report, self._last, quiet=quiet), stderr=True)
+        self.tell(progress_line(report, self._last, quiet=quiet))
         self._last = report

@@ -47,12 +47,12 @@ def read_report(text: str) -> Report | None:
         return None
 
 
-def progress_line(host: str, report: Report, earlier: Report | None = None, *, quiet: float = 0.0) -> str:
+def progress_line(report: Report, earlier: Report | None = None, *, quiet: float = 0.0) -> str:
     """One line for people: how far, how fast since ``earlier``, how long still.
 
     ``quiet`` are the seconds for which the report has not changed.
     """
-    parts = [host, report.name]
+    parts = [report.name]
     if report.total > 0:
         completed = min(report.completed, report.total)
         parts.append(f"{100 * completed // report.total} %")

@@ -206,6 +206,11 @@ def test_a_long_pull_is_seen_and_a_short_look_is_not(served, lab):
     assert "here  " not in served.errors
 
 
+def test_a_task_with_no_log_shows_no_progress(served):
+    assert served.run({**BESIDE, "no_log": True})["changed"]
+    assert "here  " not in served.errors
+
+
 def test_a_job_that_is_killed_is_one_sentence_and_the_next_run_finishes(served, lab):
     call("PUT", f"{lab.upstream}/_upstream/faults", [{"path": "/blobs/", "bytes_per_second": 20_000}])
     task = {"llm.host.ollama_models": {"models": [lab.pulled("tiny")]}}

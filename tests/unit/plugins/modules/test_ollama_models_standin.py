@@ -257,6 +257,19 @@ def test_a_tag_that_moves_between_the_look_and_the_pull_is_undone(lab, monkeypat
     assert not there or set(lab.tags().values()) == {first}
 
 
+def test_the_bytes_of_a_pull_are_those_of_the_layers_that_were_missing(lab):
+    store = str(lab.directory / "models")
+    call("POST", f"{lab.upstream}/_upstream/tag", {"model": "twin", "from": "tiny:latest"})
+    result = lab.run([lab.pulled("tiny"), lab.pulled("twin")], store_dir=store)
+    assert "failed" not in result, result["msg"]
+    first, second = result["models"]
+    assert (first["bytes"] > 239_936, second["bytes"]) == (True, 0)
+    lab.move("tiny:latest", "a licence of 26 characters")
+    pinned = lab.pulled("tiny", digest=lab.registry_digest("tiny:latest"))
+    (moved,) = lab.run([pinned], store_dir=store)["models"]
+    assert 26 <= moved["bytes"] < 1000
+
+
 def test_a_look_says_whether_there_is_work_and_does_none(lab):
     models = [lab.pulled("tiny", preload=True), {"name": "mine", "from": str(GGUF)}]
     look = lab.run(models, look_only=True)
@@ -276,7 +289,7 @@ def test_a_file_from_the_controller_is_needed_once_and_removed_where_it_was_put(
     model = {"name": "mine", "modelfile_content": "FROM ./tiny.gguf\nSYSTEM hi\n", "controller_files": [sent]}
     assert lab.run([model], look_only=True)["needs_files"] == [digest]
     result = lab.run([model])
-    assert result["msg"] == "mine:latest: tiny.gguf did not come from the controller: run again."
+    assert result["msg"] == "mine:latest: tiny.gguf did not come from the controller: run again, in a task without async of its own."
     done = lab.both([{**model, "controller_files": [{**sent, "staged": str(staged)}]}])
     assert (actions(done), staged.exists()) == ([("create", True)], False)
     assert actions(lab.both([model])) == [("none", False)]

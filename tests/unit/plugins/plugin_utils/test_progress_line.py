@@ -15,33 +15,33 @@ HALF = Report("llama3.1:8b", "pulling 667b0c1932bc", 2_100_000_000, 4_900_000_00
 @pytest.mark.parametrize(
     ("report", "earlier", "line"),
     [
-        pytest.param(HALF, None, "gpu-01  llama3.1:8b  42 %  2.1/4.9 GB", id="first"),
+        pytest.param(HALF, None, "llama3.1:8b  42 %  2.1/4.9 GB", id="first"),
         pytest.param(
             HALF,
             Report("llama3.1:8b", "pulling 667b0c1932bc", 1_540_000_000, 4_900_000_000, time=105.0),
-            "gpu-01  llama3.1:8b  42 %  2.1/4.9 GB  112 MB/s  eta 25 s",
+            "llama3.1:8b  42 %  2.1/4.9 GB  112 MB/s  eta 25 s",
             id="speed",
         ),
         pytest.param(
             HALF,
             Report("llama3.1:8b", "pulling 667b0c1932bc", 2_099_000_000, 4_900_000_000, time=105.0),
-            "gpu-01  llama3.1:8b  42 %  2.1/4.9 GB  200 kB/s  eta 3 h 53 min",
+            "llama3.1:8b  42 %  2.1/4.9 GB  200 kB/s  eta 3 h 53 min",
             id="slow",
         ),
-        pytest.param(HALF, Report("other", "x", 1, 4_900_000_000, time=105.0), "gpu-01  llama3.1:8b  42 %  2.1/4.9 GB", id="another-model"),
-        pytest.param(HALF, HALF, "gpu-01  llama3.1:8b  42 %  2.1/4.9 GB", id="the-same-report"),
-        pytest.param(Report("x", "loading into memory"), None, "gpu-01  x  loading into memory", id="no-bytes"),
-        pytest.param(Report("x", "p", 5, 10, more=2), None, "gpu-01  x  50 %  5/10 B  (+2 more)", id="more"),
-        pytest.param(Report("x", "p", 12, 10), None, "gpu-01  x  100 %  10/10 B", id="more-than-all"),
+        pytest.param(HALF, Report("other", "x", 1, 4_900_000_000, time=105.0), "llama3.1:8b  42 %  2.1/4.9 GB", id="another-model"),
+        pytest.param(HALF, HALF, "llama3.1:8b  42 %  2.1/4.9 GB", id="the-same-report"),
+        pytest.param(Report("x", "loading into memory"), None, "x  loading into memory", id="no-bytes"),
+        pytest.param(Report("x", "p", 5, 10, more=2), None, "x  50 %  5/10 B  (+2 more)", id="more"),
+        pytest.param(Report("x", "p", 12, 10), None, "x  100 %  10/10 B", id="more-than-all"),
     ],
 )
 def test_a_line_says_how_far_how_fast_and_how_long(report, earlier, line):
-    assert progress_line("gpu-01", report, earlier) == line
+    assert progress_line(report, earlier) == line
 
 
 def test_a_report_that_does_not_change_is_said_to_stand_still():
-    assert progress_line("gpu-01", HALF, HALF, quiet=75) == "gpu-01  llama3.1:8b  42 %  2.1/4.9 GB  no progress for 1 min 15 s"
-    assert progress_line("gpu-01", Report("x", "creating"), quiet=31) == "gpu-01  x  creating  no progress for 31 s"
+    assert progress_line(HALF, HALF, quiet=75) == "llama3.1:8b  42 %  2.1/4.9 GB  no progress for 1 min 15 s"
+    assert progress_line(Report("x", "creating"), quiet=31) == "x  creating  no progress for 31 s"
 
 
 def test_a_report_is_read_from_what_the_host_writes():
