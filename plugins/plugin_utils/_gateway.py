@@ -17,6 +17,7 @@ __all__ = ("certificate_due", "certificate_problems", "gateway_problems", "subje
 DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\Z")
 URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?\Z")
 BACKEND = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})\Z")
+ORIGIN = re.compile(r"(https?|chrome-extension|moz-extension|safari-web-extension)://[a-z0-9.\[\]:-]+\Z")
 SIZE = re.compile(r"\d+[kmgKMG]?\Z")
 PEM = {
     "certificate": re.compile(r"-----BEGIN CERTIFICATE-----"),
@@ -43,6 +44,9 @@ def _address_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
             f"gateway_backends is empty: put the hosts that run Ollama into the group {settings['backend_group']}, "
             f"or list the instances as address:port."
         )
+    for origin in settings["cors_origins"]:
+        if origin != "*" and not ORIGIN.match(str(origin)):
+            yield f"gateway_cors_origins has '{origin}', which is not an origin: write it as in https://chat.example.com, without a path, or '*'."
     for backend in settings["backends"]:
         match = BACKEND.match(str(backend))
         if not match or not 0 < int(match[2]) < 65536:
@@ -58,6 +62,8 @@ def _address_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 def _limit_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if settings["timeout"] < 1:
         yield f"gateway_timeout {settings['timeout']} is not a number of seconds above 0: use 600."
+    if settings["hsts"] < 0:
+        yield f"gateway_hsts {settings['hsts']} is not a number of seconds: use 31536000, or 0 for none."
     if not SIZE.match(str(settings["max_body"])):
         yield f"gateway_max_body '{settings['max_body']}' is not a size: write it as in 64m."
 

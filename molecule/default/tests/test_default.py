@@ -146,6 +146,32 @@ def test_a_person_finds_the_models_and_how_to_use_them(host, gateway, site):
     assert gateway.request("POST", "/", who=site.user, body={}).status == 405
 
 
+def test_web_pages_call_from_the_origins_that_may_and_browsers_are_told_of_tls(host, gateway, site):
+    def ask(method: str, origin: str, **headers: str) -> tuple[int, str | None, str | None]:
+        context = ssl.create_default_context(cadata=host.file("/etc/llm-gateway/tls/ca.crt").content_string)
+        connection = http.client.HTTPSConnection(gateway.host, gateway.port, context=context)
+        raw = socket.create_connection((gateway.address, gateway.port), timeout=10)
+        connection.sock = context.wrap_socket(raw, server_hostname=gateway.host)
+        connection.request(method, "/v1/models", headers={"Origin": origin, **headers})
+        reply = connection.getresponse()
+        reply.read()
+        assert reply.getheader("Strict-Transport-Security") == ("max-age=600" if "debian13" in host.backend.get_hostname() else None)
+        return reply.status, reply.getheader("Access-Control-Allow-Origin"), reply.getheader("Access-Control-Allow-Headers")
+
+    preflight = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization,x-stainless-os"}
+    key = {"Authorization": f"Bearer {site.user.key}"}
+    allowed = "https://chat.example.com"
+    assert ask("OPTIONS", "https://evil.example.com", **preflight) == (401, None, None)
+    assert ask("GET", "https://evil.example.com", **key) == (200, None, None)
+    if "debian13" not in host.backend.get_hostname():
+        assert ask("OPTIONS", allowed, **preflight) == (401, None, None)
+        return
+    assert ask("OPTIONS", allowed, **preflight) == (204, allowed, "Authorization, *")
+    assert ask("OPTIONS", allowed) == (401, allowed, "Authorization, *")
+    assert ask("GET", allowed, **key) == (200, allowed, "Authorization, *")
+    assert ask("GET", allowed) == (401, allowed, "Authorization, *")
+
+
 def test_every_declared_model_is_there_with_its_digest(gateway, site):
     listed = {model["name"]: model["digest"] for model in gateway.request("GET", "/api/tags", who=site.user).json()["models"]}
     assert set(listed) == set(site.models)

@@ -20,6 +20,8 @@ GOOD = {
     "tls_alt_names": [],
     "users": [{"name": "alice", "key": "k" * 20}],
     "timeout": 600,
+    "cors_origins": [],
+    "hsts": 0,
     "max_body": "64m",
     "backend_group": "ollama",
     "backends": ["127.0.0.1:11434"],
@@ -38,6 +40,7 @@ def problems(**changes):
     "changes",
     [
         pytest.param({}, id="plain"),
+        pytest.param({"cors_origins": ["*", "https://a.example.com:8443", "chrome-extension://abcdef"], "hsts": 600}, id="web-pages"),
         pytest.param({"domain": "192.0.2.7", "url": "https://192.0.2.7:8443"}, id="an-address-as-domain"),
         pytest.param({"domain": "fd00::1", "url": "https://[fd00::1]"}, id="an-ipv6-address-as-domain"),
         pytest.param({"http_port": 0}, id="no-redirect-port"),
@@ -68,6 +71,11 @@ def test_usable_settings_have_no_problem(changes):
         pytest.param({"http_port": 65536}, "gateway_http_port 65536", id="port-too-large"),
         pytest.param({"http_port": 443}, "both 443", id="one-port-for-both"),
         pytest.param({"timeout": 0}, "gateway_timeout", id="no-time"),
+        pytest.param({"hsts": -1}, "gateway_hsts -1", id="time-before-now"),
+        pytest.param(
+            {"cors_origins": ["https://a.example.com/"]}, "'https://a.example.com/', which is not an origin", id="origin-with-path"
+        ),
+        pytest.param({"cors_origins": ['https://a";']}, "gateway_cors_origins", id="origin-that-would-end-a-directive"),
         pytest.param({"max_body": "64 MB"}, "gateway_max_body", id="size-that-nginx-does-not-know"),
         pytest.param({"tls": {"mode": "files"}}, "no certificate", id="files-without-files"),
         pytest.param(
