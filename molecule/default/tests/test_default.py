@@ -227,3 +227,16 @@ def test_a_check_run_changes_nothing_and_shows_no_secret(run_playbook):
 def test_verify_yml_agrees(run_playbook):
     run = run_playbook("playbooks/verify.yml")
     assert run.code == 0, run.output[-3000:]
+
+
+# The last one: this address is limited for a while afterwards.
+def test_who_guesses_is_slowed_down_and_nobody_else(gateway, site):
+    wrong = [gateway.request("GET", "/v1/models", who=Credentials(key="no-such-key-no-such-key-no-such")) for _ in range(80)]
+    assert {reply.status for reply in wrong} == {401, 429}
+    assert wrong[-1].json()["error"]["type"] == "rate_limit_error"
+    assert gateway.request("GET", "/v1/models", who=site.user).status == 200
+    assert gateway.request("GET", "/v1/models", who=site.password).status == 200
+    guesses = [gateway.request("GET", "/v1/models", who=Credentials(name=site.password.name, password=f"guess {n}")) for n in range(80)]
+    assert [reply.status for reply in guesses].count(429) >= 10
+    assert gateway.request("GET", "/v1/models", who=Credentials(name="somebody", password="wrong")).status == 401
+    assert gateway.request("GET", "/v1/models", who=site.user).status == 200
