@@ -7,9 +7,12 @@ from __future__ import annotations
 import dataclasses
 import html
 import http.client
+import os
 import re
 import socket
 import ssl
+import subprocess
+import sys
 
 import openai
 import pytest
@@ -144,6 +147,29 @@ def test_a_person_finds_the_models_and_how_to_use_them(host, gateway, site):
     authority = gateway.request("GET", "/ca.crt", who=site.user)
     assert (authority.status, authority.body) == (200, host.file("/etc/llm-gateway/tls/ca.crt").content)
     assert gateway.request("POST", "/", who=site.user, body={}).status == 405
+
+
+@pytest.mark.parametrize("client", ["OpenAI", "Ollama", "Anthropic"])
+def test_the_examples_of_the_page_work_as_they_are(host, gateway, site, tmp_path, client):
+    page = html.unescape(gateway.request("GET", "/", who=site.user).body.decode())
+    (code,) = re.findall(rf"<summary>Python, {client}</summary>\n<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes(host.file("/etc/llm-gateway/tls/ca.crt").content)
+    # What a name server would say.
+    resolve = (
+        "import socket; known = socket.getaddrinfo\n"
+        f"socket.getaddrinfo = lambda name, *a, **k: known({gateway.address!r} if name in ({gateway.host!r}, {gateway.host.encode()!r}) else name, *a, **k)\n"
+    )
+
+    def run(key: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "LLM_KEY": key, "SSL_CERT_FILE": str(authority)}
+        return subprocess.run([sys.executable, "-c", resolve + code], env=env, capture_output=True, text=True, timeout=60)
+
+    done = run(site.user.key)
+    assert (done.returncode, bool(done.stdout.strip())) == (0, True), done.stderr
+    refused = run("wrong-key-of-enough-length")
+    assert refused.returncode != 0
+    assert "Give a valid API key" in refused.stderr
 
 
 def test_web_pages_call_from_the_origins_that_may_and_browsers_are_told_of_tls(host, gateway, site):
