@@ -1,7 +1,6 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """A fresh API key for one user, made and shown on the controller."""
 
 from __future__ import annotations

@@ -64,6 +64,10 @@ class Spec:
     keep_alive: str | int | None = None
     sent: t.Mapping[str, tuple[HostFile, ...]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def sent_files(self) -> tuple[HostFile, ...]:
+        return tuple(file for files in self.sent.values() for file in files)
+
 
 @dataclasses.dataclass(frozen=True)
 class Library:

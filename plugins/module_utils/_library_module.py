@@ -249,7 +249,7 @@ class _Run:
             self._state_dir.write(state)
         if look_only and plan.changed:
             self.pending = True
-            self._needs_files = self._missing_files(plan, builds)
+            self._needs_files = self._missing_files(plan)
             return
         if not plan.changed:
             self._show(plan, state)
@@ -295,7 +295,7 @@ class _Run:
 
     def drop_staged(self, library: Library) -> None:
         """Remove what the controller put here for this run; whoever may not leaves it to the controller."""
-        for file in (file for spec in library.specs for files in spec.sent.values() for file in files):
+        for file in (file for spec in library.specs for file in spec.sent_files):
             if file.path.is_absolute():
                 with contextlib.suppress(OSError):
                     file.path.unlink()
@@ -327,14 +327,9 @@ class _Run:
         downloads = check_space(plan, offer, Store(store_dir)) if store_dir else {}
         return {key: manifest.size for key, manifest in offer.manifests.items()}, downloads
 
-    def _missing_files(self, plan: Plan, builds: t.Mapping[str, BuildInput]) -> list[str]:
+    def _missing_files(self, plan: Plan) -> list[str]:
         """The digests of the controller's files that the server lacks and a step needs."""
-        needed = [
-            file.digest
-            for step in plan.having(CREATE)
-            for file in builds[step.name.key].all
-            if step.spec and file in {item for files in step.spec.sent.values() for item in files}
-        ]
+        needed = [file.digest for step in plan.having(CREATE) if step.spec for file in step.spec.sent_files]
         return [digest for digest in dict.fromkeys(needed) if not self._server.has_blob(digest)]
 
     def _show(self, plan: Plan, state: State) -> None:

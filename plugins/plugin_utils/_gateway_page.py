@@ -8,10 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
+from ansible_collections.llm.host.plugins.plugin_utils._progress_line import readable_bytes
 
 __all__ = ("page_example", "page_models")
-
-_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def page_models(
@@ -54,13 +53,8 @@ def _described(entry: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any], locke
         "name": str(entry["name"]),
         "description": str(entry.get("description") or ""),
         "capabilities": [str(capability) for capability in there.get("capabilities") or ()],
-        "size": _in_words(int(there["size"])) if there.get("size") else "",
+        "size": readable_bytes(int(there["size"])) if there.get("size") else "",
         "context": (entry.get("parameters") or {}).get("num_ctx") or context_length,
         "pin": f"sha256:{str(pin).removeprefix('sha256:')}" if pin and not built else "",
         "built": built,
     }
-
-
-def _in_words(size: int) -> str:
-    divisor, unit = next(((divisor, unit) for divisor, unit in _UNITS if size >= divisor), (1.0, "B"))
-    return f"{size / divisor:.{1 if divisor >= 1e9 else 0}f} {unit}"
