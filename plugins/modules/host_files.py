@@ -102,13 +102,12 @@ changed_paths:
 """
 
 import grp
-import os
 import pwd
-import stat
-import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.llm.host.plugins.module_utils._host_file import HostFile, read_text
 
 HIDDEN = "(secret)\n"
 
@@ -121,52 +120,6 @@ def suboptions(*, mode: str, secret: bool) -> dict[str, dict[str, t.Any]]:
         "variables": {"type": "dict"},
         "mode": {"type": "str", "default": mode},
     }
-
-
-class Host:
-    """Files of the host, all of one owner."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        try:
-            self._uid = pwd.getpwnam(module.params["owner"]).pw_uid
-            self._gid = grp.getgrnam(module.params["group"]).gr_gid
-        except KeyError as exc:
-            module.fail_json(msg=f"The host has no such owner or group: {exc.args[0]}.")
-
-    def content(self, path: str) -> str | None:
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-
-    def protected(self, path: str, mode: int) -> bool:
-        status = os.lstat(path)
-        return stat.S_ISREG(status.st_mode) and (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (mode, self._uid, self._gid)
-
-    def write(self, path: str, content: str, mode: int) -> None:
-        self._make_directory(os.path.dirname(path))
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                file.write(content)
-                os.fchown(file.fileno(), self._uid, self._gid)
-                os.fchmod(file.fileno(), mode)
-            # Not atomic_move, which gives the new file the mode of the old one.
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        self._module.set_default_selinux_context(path, False)
-
-    def _make_directory(self, path: str) -> None:
-        if os.path.isdir(path):
-            return
-        self._make_directory(os.path.dirname(path))
-        os.mkdir(path)
-        os.chmod(path, 0o755)
-        os.chown(path, self._uid, self._gid)
 
 
 def octal(text: str) -> int:
@@ -192,17 +145,22 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    host = Host(module)
+    try:
+        owner, group = pwd.getpwnam(module.params["owner"]).pw_uid, grp.getgrnam(module.params["group"]).gr_gid
+    except KeyError as exc:
+        module.fail_json(msg=f"The host has no such owner or group: {exc.args[0]}.")
     changed, diffs = [], []
     for secret, entries in ((False, module.params["files"]), (True, module.params["secret_files"])):
         for entry in entries:
             path, wanted = entry["path"], entry["content"] or ""
             try:
-                mode, before = octal(entry["mode"]), host.content(path)
-                if before == wanted and host.protected(path, mode):
+                file = HostFile(path, wanted, mode=octal(entry["mode"]), owner=owner, group=group)
+                before = read_text(path)
+                if not file.differs():
                     continue
                 if not module.check_mode:
-                    host.write(path, wanted, mode)
+                    file.write()
+                    module.set_default_selinux_context(path, False)
             except (OSError, ValueError) as exc:
                 module.fail_json(msg=f"Cannot write {path}: {exc}", changed=bool(changed), changed_paths=changed)
             changed.append(path)
