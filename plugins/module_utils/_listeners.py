@@ -34,11 +34,13 @@ class Listener:
         return f"{self.program} (process {self.pid}{', ' + self.unit if self.unit else ''})"
 
 
-def listeners(*, ports: t.Collection[int], units: t.Mapping[int, str] | None = None, proc: Path = Path("/proc")) -> list[Listener]:
+def listeners(
+    *, ports: t.Collection[int], units: t.Mapping[int, t.Collection[str]] | None = None, proc: Path = Path("/proc")
+) -> list[Listener]:
     """One Listener for each of ``ports`` that is in use, by port.
 
-    ``units`` says which unit is expected at a port. It decides where the kernel does not let root see whose socket it is, as in
-    containers: then a process of that unit which runs as the socket's user is taken for the owner.
+    ``units`` says which units are expected at a port. It decides where the kernel does not let root see whose socket it is, as in
+    containers: then a process of such a unit which runs as the socket's user is taken for the owner.
     """
     sockets: dict[str, tuple[int, int]] = {}
     for table in ("net/tcp", "net/tcp6"):
@@ -57,7 +59,7 @@ def listeners(*, ports: t.Collection[int], units: t.Mapping[int, str] | None = N
     found = {}
     for inode, (port, uid) in sorted(sockets.items()):
         # One Listener a port: a server that listens on IPv4 and IPv6, or forked workers, are one owner.
-        found[port] = owners.get(inode) or _likely_owner(port, uid, (units or {}).get(port, ""), processes)
+        found[port] = owners.get(inode) or _likely_owner(port, uid, (units or {}).get(port, ()), processes)
     return [found[port] for port in sorted(found)]
 
 
@@ -74,10 +76,10 @@ def _owners(sockets: t.Mapping[str, tuple[int, int]], processes: t.Iterable[Path
     return owners
 
 
-def _likely_owner(port: int, uid: int, unit: str, processes: t.Iterable[Path]) -> Listener:
+def _likely_owner(port: int, uid: int, units: t.Collection[str], processes: t.Iterable[Path]) -> Listener:
     for process in processes:
         try:
-            if unit and process.stat().st_uid == uid and _unit(process) == unit:
+            if units and process.stat().st_uid == uid and _unit(process) in units:
                 return _listener(port, process)
         except OSError:
             continue

@@ -153,7 +153,7 @@ def main() -> None:
             msg=f"The host's architecture is {architecture}, which is not supported: use one with {' or '.join(params['architectures'])}."
         )
     wanted = {entry["port"]: entry for entry in params["ports"]}
-    found = listeners(ports=set(wanted), units={port: entry["unit"] for port, entry in wanted.items()})
+    found = listeners(ports=set(wanted), units={port: [entry["unit"]] for port, entry in wanted.items()})
     for listener in found:
         entry = wanted[listener.port]
         if listener.unit != entry["unit"]:

@@ -47,9 +47,9 @@ def test_the_unit_is_read_from_the_control_group(recorded):
 
 def test_a_process_of_the_expected_unit_is_the_owner_where_sockets_cannot_be_seen(recorded):
     (recorded / "812" / "fd" / "3").unlink()
-    assert listeners(ports={11434}, units={11434: "ollama@gpu0.service"}, proc=recorded) == [OWNER]
+    assert listeners(ports={11434}, units={11434: ["ollama.service", "ollama@gpu0.service"]}, proc=recorded) == [OWNER]
 
 
 def test_a_process_of_another_unit_is_not(recorded):
     (recorded / "812" / "fd" / "3").unlink()
-    assert listeners(ports={11434}, units={11434: "ollama.service"}, proc=recorded) == [Listener(port=11434)]
+    assert listeners(ports={11434}, units={11434: ["ollama.service"]}, proc=recorded) == [Listener(port=11434)]
