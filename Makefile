@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
-.PHONY: help setup lab demo demo-clean test lint sanity unit contract molecule $(SCENARIOS:%=molecule-%) bench build clean
+.PHONY: help setup lab clients demo demo-clean test lint sanity unit contract molecule $(SCENARIOS:%=molecule-%) bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -50,6 +50,12 @@ $(SCENARIOS:%=molecule-%): molecule-%: lab
 	eval "$$(tests/lab/lab env | sed 's/^/export /')"
 	molecule test --scenario-name $*
 
+molecule-gateway-nginx molecule-gateway-caddy: clients
+
+clients: lab  ## what the tests of the gateway look through: the clients' own environment, an image with a browser
+	@tests/setup clients
+	@tests/lab/lab client
+
 bench: lab  ## what is measured, printed with the machine's load
 	@eval "$$(tests/lab/lab env | sed 's/^/export /')"
 	python tests/bench/bench.py
@@ -59,4 +65,4 @@ build: setup  ## the collection's artefact
 
 clean: demo-clean  ## remove the lab and everything that was installed here
 	@tests/lab/lab down || true
-	rm -rf .venv .cache .demo llm-host-*.tar.gz
+	rm -rf .venv .venv-clients .venv-bench .cache .demo llm-host-*.tar.gz
