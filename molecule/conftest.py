@@ -93,7 +93,7 @@ class Run:
         return [json.loads(result)["msg"] for result in re.findall(r"^(?:fatal|failed): .*? => (\{.*\})$", self.output, re.MULTILINE)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_playbook() -> t.Callable[..., Run]:
     """Run a playbook on the hosts of the scenario."""
 

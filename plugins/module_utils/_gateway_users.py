@@ -12,7 +12,9 @@ import dataclasses
 import re
 import typing as t
 
-__all__ = ("User", "describe", "password_hashes", "render_htpasswd", "render_keys", "stored_keys", "user_problems", "users_from")
+from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
+
+__all__ = ("FORMATS", "Caddy", "Nginx", "User", "describe", "user_problems", "users_from")
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 KEY = re.compile(r"[A-Za-z0-9._~+/=-]+\Z")
@@ -21,7 +23,6 @@ PASSWORD_LENGTH = (8, 256)
 # What the secrets of inventory.example contain, which everybody can read.
 PLACEHOLDER = "change-me"
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-KEY_LINE = re.compile(r'"~\^(?P<key>\S+)\\z" "(?P<name>\S+)";\Z')
 
 Verify = t.Callable[[str, str], bool]
 Hash = t.Callable[[str], str]
@@ -69,35 +70,84 @@ def users_from(users: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[User, ...]:
     )
 
 
-def render_keys(users: t.Iterable[User]) -> str:
-    """Entries of an nginx map from key to user.
+class Format:
+    """How a web server reads its users: lines of its own for keys and for the hashes of passwords."""
 
-    Anchored patterns, because nginx compares the plain strings of a map without regard to case.
+    method: str
+    salt_length: int
+    key_line: t.Pattern[str]
+    password_line: t.Pattern[str]
+
+    def key_entry(self, user: User) -> str:
+        raise NotImplementedError
+
+    def password_entry(self, user: User, value: str) -> str:
+        raise NotImplementedError
+
+    def render_keys(self, users: t.Iterable[User]) -> str:
+        """Entries of a map from key to user."""
+        return "".join(self.key_entry(user) for user in users if user.key)
+
+    def stored_keys(self, text: str) -> dict[str, str]:
+        """User to key, from what ``render_keys`` wrote; lines that it did not write are left out."""
+        matches = (self.key_line.match(line) for line in text.splitlines())
+        return {match["name"]: re.sub(r"\\(.)", r"\1", match["key"]) for match in matches if match}
+
+    def stored_hashes(self, text: str) -> dict[str, str]:
+        """User to hash, from what ``render_passwords`` wrote."""
+        matches = (self.password_line.match(line) for line in text.splitlines())
+        return {match["name"]: match["hash"] for match in matches if match}
+
+    def render_passwords(self, users: t.Iterable[User], *, stored: t.Mapping[str, str], verify: Verify, make_hash: Hash) -> str:
+        """The hashes of all passwords; a hash that still fits its password stays, so that no change is no change."""
+        lines = []
+        for user in users:
+            if user.password:
+                value = stored.get(user.name, "")
+                kept = bool(value) and verify(user.password, value)
+                lines.append(self.password_entry(user, value if kept else make_hash(user.password)))
+        return "".join(lines)
+
+
+class Nginx(Format):
+    """Anchored patterns, because nginx compares the plain strings of a map without regard to case; and a htpasswd file.
+
+    SHA-512, since nginx checks a password with every request, inside a worker that serves others too.
     """
-    return "".join(f'"~^{_escaped(user.key)}\\z" "{user.name}";\n' for user in users if user.key)
+
+    method = "$6$"
+    salt_length = 16
+    key_line = re.compile(r'"~\^(?P<key>\S+)\\z" "(?P<name>\S+)";\Z')
+    password_line = re.compile(r"(?P<name>[^#:][^:]*):(?P<hash>.*)\Z")
+
+    def key_entry(self, user: User) -> str:
+        return f'"~^{_escaped(user.key)}\\z" "{user.name}";\n'
+
+    def password_entry(self, user: User, value: str) -> str:
+        return f"{user.name}:{value}\n"
 
 
-def stored_keys(text: str) -> dict[str, str]:
-    """User to key, from what ``render_keys`` wrote; lines that it did not write are left out."""
-    matches = (KEY_LINE.match(line) for line in text.splitlines())
-    return {match["name"]: re.sub(r"\\(.)", r"\1", match["key"]) for match in matches if match}
+class Caddy(Format):
+    """Plain strings, but for a key that Caddy would take for a pattern; and bcrypt, the only hash for passwords that its users know.
+
+    Caddy remembers which passwords were right, so the cost of bcrypt falls on who guesses, and on Caddy with them: 2^8 rounds take about
+    15 ms of one core.
+    """
+
+    method = "$2b$08$"
+    salt_length = 22
+    key_line = re.compile(r'"(?:~\^)?(?P<key>[^"$]+)\$?" "(?P<name>\S+)"\Z')
+    password_line = re.compile(r'"(?P<name>\S+)" "(?P<hash>\S+)"\Z')
+
+    def key_entry(self, user: User) -> str:
+        key = f"~^{_escaped(user.key)}$" if user.key.startswith("~") else user.key
+        return f'"{key}" "{user.name}"\n'
+
+    def password_entry(self, user: User, value: str) -> str:
+        return f'"{user.name}" "{value}"\n'
 
 
-def password_hashes(text: str) -> dict[str, str]:
-    """User to password hash, from a htpasswd file."""
-    lines = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
-    return {name: value for name, separator, value in lines if separator}
-
-
-def render_htpasswd(users: t.Iterable[User], *, stored: t.Mapping[str, str], verify: Verify, make_hash: Hash) -> str:
-    """The htpasswd file; a hash that still fits its password stays, so that no change is no change."""
-    lines = []
-    for user in users:
-        if user.password:
-            value = stored.get(user.name, "")
-            kept = bool(value) and verify(user.password, value)
-            lines.append(f"{user.name}:{value if kept else make_hash(user.password)}\n")
-    return "".join(lines)
+FORMATS: dict[str, Format] = {"nginx": Nginx(), "caddy": Caddy()}
 
 
 def describe(
@@ -131,6 +181,8 @@ def _entry_problems(entry: t.Mapping[str, t.Any], *, where: str) -> t.Iterator[s
         yield from _key_problems(key, where=where)
     if password:
         yield from _password_problems(password, where=where)
+    if entry.get("models") is not None:
+        yield from _models_problems(entry["models"], admin=bool(entry.get("admin")), where=where)
 
 
 def _key_problems(key: str, *, where: str) -> t.Iterator[str]:
@@ -151,6 +203,21 @@ def _password_problems(password: str, *, where: str) -> t.Iterator[str]:
         yield f"{where} has a password of {len(password)} characters: make it at least {shortest}."
     if len(password.encode()) > longest:
         yield f"{where} has a password of more than {longest} bytes: make it shorter."
+
+
+def _models_problems(models: t.Any, *, admin: bool, where: str) -> t.Iterator[str]:
+    if not isinstance(models, (list, tuple)):
+        yield f"{where} has models that are not a list: write the names as in [tiny, team-assistant]."
+        return
+    if not models:
+        yield f"{where} has an empty list of models: name those that the user may use, or remove models to allow all of them."
+    if admin:
+        yield f"{where} has models although admin is true: admins manage all models, so remove one of the two."
+    for name in models:
+        try:
+            ModelName.parse(str(name))
+        except InvalidName as error:
+            yield f"{where} has models that cannot be: {error}"
 
 
 def _text(entry: t.Mapping[str, t.Any], option: str) -> str:

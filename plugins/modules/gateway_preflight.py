@@ -30,13 +30,18 @@ options:
     description: Name of the web server's program, which may listen on the ports already.
     type: str
     default: nginx
+  replaces:
+    description:
+      - Programs that may listen on the ports as well when a file exists, path by program, because O(program) is going to take their place.
+    type: dict
+    default: {}
   ports:
     description: TCP ports that the gateway is to listen on.
     type: list
     elements: int
     default: []
   packages:
-    description: Debian packages that the gateway needs.
+    description: Debian packages that the gateway needs, each a name or C(name=version).
     type: list
     elements: str
     default: []
@@ -65,7 +70,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 missing_packages:
-  description: Those of O(packages) that are not installed.
+  description: Those of O(packages) that are not installed, or not in this version.
   returned: success
   type: list
   elements: str
@@ -106,11 +111,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
 
+VERSION_ARGUMENTS = {"nginx": "-v"}
+
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "program": {"type": "str", "default": "nginx"},
+            "replaces": {"type": "dict", "default": {}},
             "ports": {"type": "list", "elements": "int", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
             "texts": {"type": "list", "elements": "path", "default": []},
@@ -119,8 +127,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     program = module.params["program"]
-    for listener in listeners(ports=module.params["ports"]):
-        if listener.program != program:
+    expected = {program, *(other for other, path in module.params["replaces"].items() if os.path.lexists(path))}
+    units = [f"{name}.service" for name in expected]
+    for listener in listeners(ports=module.params["ports"], units=dict.fromkeys(module.params["ports"], units)):
+        if listener.program not in expected:
             module.fail_json(
                 msg=f"Port {listener.port} of this host is taken by {listener.described()}, and the gateway needs it for {program}: "
                 f"stop that program, or give the gateway another port in gateway_port or gateway_http_port."
@@ -139,16 +149,19 @@ def main() -> None:
 def missing_packages(module: AnsibleModule, packages: t.Sequence[str]) -> list[str]:
     if not packages or module.get_bin_path("dpkg-query") is None:
         return list(packages)
-    command = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *packages]
-    installed = {line.split()[0] for line in module.run_command(command)[1].splitlines() if line.endswith(" installed")}
-    return [package for package in packages if package not in installed]
+    wanted = [package.partition("=")[::2] for package in packages]
+    names = [name for name, version in wanted]
+    command = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status} ${Version}\n", *names]
+    lines = [line.split() for line in module.run_command(command)[1].splitlines()]
+    installed = {fields[0]: fields[2] for fields in lines if fields[1] == "installed"}
+    return [package for package, (name, version) in zip(packages, wanted) if name not in installed or version not in ("", installed[name])]
 
 
 def version_of(module: AnsibleModule, program: str) -> str:
     path = module.get_bin_path(program, opt_dirs=["/usr/sbin"])
     if path is None:
         return ""
-    output = "".join(module.run_command([path, "-v"])[1:])
+    output = "".join(module.run_command([path, VERSION_ARGUMENTS.get(program, "version")])[1:])
     match = re.search(r"\d+(\.\d+)+", output)
     return match.group(0) if match else ""
 

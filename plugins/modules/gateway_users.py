@@ -12,11 +12,11 @@ short_description: Write the files from which the gateway knows its users
 version_added: 0.1.0
 author: llm.host contributors (@llm-host)
 description:
-  - Writes two files from one list of users. One is a map from API key to user for nginx, which only root can read.
-    The other is a htpasswd file, which the group of the web server can read as well.
-  - A password is stored as a SHA-512 hash of C(crypt(3\)). A hash that still fits its password stays as it is.
+  - Writes two files from one list of users. One is a map from API key to user, which only root can read.
+    The other holds the hashes of passwords. For nginx it is a htpasswd file, which the group of the web server can read as well.
+  - A password is stored as a hash of C(crypt(3\)), SHA-512 for nginx and bcrypt for Caddy. A hash that still fits its password stays as it is.
   - Nothing that this module returns or shows in a diff contains a key, a password, or a hash.
-  - Load the web server's configuration again when the map of keys changed. The htpasswd file is read with each request.
+  - Load the web server's configuration again when a file changed. Only nginx reads the htpasswd file with each request.
 extends_documentation_fragment:
   - llm.host.attributes
 attributes:
@@ -50,22 +50,33 @@ options:
         description: Whether the user may manage models. Not written by this module, but accepted so that one list serves all.
         type: bool
         default: false
+      models:
+        description:
+          - The models that the user may use. Not written by this module, but checked; an empty list, an administrator's or one with something that
+            is no name is an error.
+        type: list
+        elements: str
       concurrency:
         description: How many requests of the user may run at once. Not written by this module.
         type: int
       rate:
         description: How many requests a minute the user may make. Not written by this module.
         type: int
+  provider:
+    description: The web server that reads the files.
+    type: str
+    choices: [nginx, caddy]
+    default: nginx
   keys_path:
     description: Path of the map from key to user. It belongs to root and has mode V(0600).
     type: path
-    default: /etc/llm-gateway/keys.map
+    default: /etc/llm-gateway/nginx/keys.map
   passwords_path:
-    description: Path of the htpasswd file. It belongs to root and O(passwords_group) and has mode V(0640).
+    description: Path of the file with the hashes of passwords. It belongs to root and O(passwords_group) and has mode V(0640).
     type: path
-    default: /etc/llm-gateway/htpasswd
+    default: /etc/llm-gateway/nginx/htpasswd
   passwords_group:
-    description: Group whose members can read the htpasswd file.
+    description: Group whose members can read the hashes.
     type: str
     default: www-data
 """
@@ -93,88 +104,39 @@ files:
   type: list
   elements: str
   returned: success
-  sample: [/etc/llm-gateway/keys.map]
+  sample: [/etc/llm-gateway/nginx/keys.map]
 """
 
 import base64
 import ctypes
-import dataclasses
 import grp
 import hmac
 import os
-import stat
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llm.host.plugins.module_utils._gateway_users import (
-    describe,
-    password_hashes,
-    render_htpasswd,
-    render_keys,
-    stored_keys,
-    user_problems,
-    users_from,
-)
+from ansible_collections.llm.host.plugins.module_utils._gateway_users import FORMATS, describe, user_problems, users_from
+from ansible_collections.llm.host.plugins.module_utils._host_file import HostFile, read_text
 
 LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2")
 
 
-@dataclasses.dataclass(frozen=True)
-class SecretFile:
-    """A file with its wanted content, mode, group and owner."""
-
-    path: str
-    content: str
-    mode: int
-    group: int
-    owner: int = 0
-
-    def differs(self) -> bool:
-        try:
-            status = os.lstat(self.path)
-        except OSError:
-            return True
-        same = stat.S_ISREG(status.st_mode) and (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (
-            self.mode,
-            self.owner,
-            self.group,
-        )
-        return not same or read(self.path) != self.content
-
-    def write(self) -> None:
-        """Replace the file in one step: nobody sees half of it, nor sees it with a wider mode."""
-        directory = os.path.dirname(self.path)
-        os.makedirs(directory, mode=0o755, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=directory, prefix=".gateway_users-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self.content)
-                file.flush()
-                os.fchown(file.fileno(), self.owner, self.group)
-                os.fchmod(file.fileno(), self.mode)
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-
-
 class Crypt:
-    """Password hashes of crypt(3); Python's own module for it is gone since 3.13."""
+    """Password hashes of crypt(3) with one method; Python's own module for it is gone since 3.13."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: str, salt_length: int) -> None:
+        self._method, self._salt_length = method, salt_length
         self._crypt = _library().crypt
         self._crypt.argtypes = (ctypes.c_char_p, ctypes.c_char_p)
         self._crypt.restype = ctypes.c_char_p
 
     def verify(self, password: str, stored: str) -> bool:
         # Only our own method is kept: a weaker hash that someone put there is replaced.
-        return stored.startswith("$6$") and hmac.compare_digest(self._hashed(password, stored), stored)
+        return stored.startswith(self._method) and hmac.compare_digest(self._hashed(password, stored), stored)
 
     def make_hash(self, password: str) -> str:
-        salt = base64.b64encode(os.urandom(12), b"./").decode()
-        return self._hashed(password, f"$6${salt}$")
+        salt = base64.b64encode(os.urandom(18), b"./").decode()[: self._salt_length]
+        return self._hashed(password, f"{self._method}{salt}$")
 
     def _hashed(self, password: str, setting: str) -> str:
         value = self._crypt(password.encode(), setting.encode())
@@ -190,14 +152,6 @@ def _library() -> ctypes.CDLL:
     raise OSError(f"none of {', '.join(LIBRARIES)} is on this host: install the package libcrypt1")
 
 
-def read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -211,12 +165,14 @@ def main() -> None:
                     "key": {"type": "str", "no_log": True},
                     "password": {"type": "str", "no_log": True},
                     "admin": {"type": "bool", "default": False},
+                    "models": {"type": "list", "elements": "str"},
                     "concurrency": {"type": "int"},
                     "rate": {"type": "int"},
                 },
             },
-            "keys_path": {"type": "path", "default": "/etc/llm-gateway/keys.map", "no_log": False},
-            "passwords_path": {"type": "path", "default": "/etc/llm-gateway/htpasswd", "no_log": False},
+            "provider": {"type": "str", "choices": list(FORMATS), "default": "nginx"},
+            "keys_path": {"type": "path", "default": "/etc/llm-gateway/nginx/keys.map", "no_log": False},
+            "passwords_path": {"type": "path", "default": "/etc/llm-gateway/nginx/htpasswd", "no_log": False},
             "passwords_group": {"type": "str", "default": "www-data", "no_log": False},
         },
         supports_check_mode=True,
@@ -232,16 +188,16 @@ def main() -> None:
             msg=f"There is no group '{module.params['passwords_group']}' on this host: name the web server's group in passwords_group."
         )
 
-    users = users_from(module.params["users"])
-    old_keys, old_hashes = stored_keys(read(keys_path)), password_hashes(read(passwords_path))
+    users, form = users_from(module.params["users"]), FORMATS[module.params["provider"]]
+    old_keys, old_hashes = form.stored_keys(read_text(keys_path) or ""), form.stored_hashes(read_text(passwords_path) or "")
     try:
-        crypt = Crypt()
-        htpasswd = render_htpasswd(users, stored=old_hashes, verify=crypt.verify, make_hash=crypt.make_hash)
+        crypt = Crypt(form.method, form.salt_length)
+        passwords = form.render_passwords(users, stored=old_hashes, verify=crypt.verify, make_hash=crypt.make_hash)
     except OSError as error:
         module.fail_json(msg=f"Cannot hash passwords: {error}.")
     files = (
-        SecretFile(path=keys_path, content=render_keys(users), mode=0o600, group=0),
-        SecretFile(path=passwords_path, content=htpasswd, mode=0o640, group=group),
+        HostFile(keys_path, form.render_keys(users), mode=0o600),
+        HostFile(passwords_path, passwords, mode=0o640, group=group),
     )
     changed = [file for file in files if file.differs()]
     if not module.check_mode:
@@ -250,7 +206,7 @@ def main() -> None:
                 file.write()
             except OSError as error:
                 module.fail_json(msg=f"Cannot write {file.path}: {error.strerror}.")
-    now = {"keys": stored_keys(files[0].content), "hashes": password_hashes(files[1].content)}
+    now = {"keys": form.stored_keys(files[0].content), "hashes": form.stored_hashes(files[1].content)}
     module.exit_json(
         changed=bool(changed),
         names=[user.name for user in users],

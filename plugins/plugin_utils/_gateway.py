@@ -11,8 +11,12 @@ import re
 import typing as t
 
 from ansible_collections.llm.host.plugins.module_utils._gateway_users import user_problems
+from ansible_collections.llm.host.plugins.module_utils._modelfile import PARAMETERS
+from ansible_collections.llm.host.plugins.module_utils._names import ModelName
+from ansible_collections.llm.host.plugins.plugin_utils._gateway_acme import acme_problems
+from ansible_collections.llm.host.plugins.plugin_utils._gateway_texts import bytes_of
 
-__all__ = ("certificate_due", "certificate_problems", "gateway_problems", "subject_alt_names")
+__all__ = ("certificate_due", "certificate_problems", "gateway_problems", "model_keys", "subject_alt_names")
 
 DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\Z")
 URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?\Z")
@@ -27,11 +31,31 @@ PEM_WANTED = {"certificate": "-----BEGIN CERTIFICATE-----", "key": "-----BEGIN P
 RENEW_LEAF = datetime.timedelta(days=30)
 # The authority is renewed early, so that clients can be given the new certificate while the old one is still good.
 RENEW_AUTHORITY = datetime.timedelta(days=365)
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+(=[A-Za-z0-9.+:~-]+)?\Z")
+# As much as bcrypt takes.
+CADDY_PASSWORD = 72
+# What a request may say and a site may ignore.
+OPTIONS = ("keep_alive", *PARAMETERS)
+# The longest value of a variable of nginx, in which a request without its options is sent on.
+LARGEST_REWRITTEN = "255m"
 
 
 def gateway_problems(settings: t.Mapping[str, t.Any]) -> list[str]:
     """One sentence for each thing that is wrong; ``settings`` are the role's variables without their prefix."""
-    return [*_address_problems(settings), *_limit_problems(settings), *_tls_problems(settings), *user_problems(settings["users"])]
+    return [
+        *_address_problems(settings),
+        *_limit_problems(settings),
+        *_tls_problems(settings),
+        *acme_problems(settings),
+        *user_problems(settings["users"]),
+        *_engine_problems(settings),
+        *_policy_problems(settings),
+    ]
+
+
+def model_keys(models: t.Iterable[str]) -> list[str]:
+    """The one form of each name in which names are compared."""
+    return [ModelName.parse(name).key for name in models]
 
 
 def _address_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -68,6 +92,39 @@ def _limit_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"gateway_max_body '{settings['max_body']}' is not a size: write it as in 64m."
 
 
+def _engine_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    if settings["package"] and not PACKAGE.match(str(settings["package"])):
+        yield f"gateway_package '{settings['package']}' is not a package: write it as in {settings['provider']}=1.2.3-1, or leave it empty."
+    for position, user in enumerate(settings["users"] if settings["provider"] == "caddy" else ()):
+        if isinstance(user, t.Mapping) and len(str(user.get("password") or "").encode()) > CADDY_PASSWORD:
+            yield (
+                f"gateway_users[{position}] '{user.get('name')}' has a password of more than {CADDY_PASSWORD} bytes, of which Caddy does not read "
+                f"the rest: make it shorter, or set gateway_provider to nginx."
+            )
+
+
+def _policy_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What only nginx can look at, since it takes a JSON parser; and whether it is well said."""
+    ignored, caddy = settings["ignored_options"], settings["provider"] == "caddy"
+    for position, user in enumerate(settings["users"] if isinstance(settings["users"], (list, tuple)) else ()):
+        if isinstance(user, t.Mapping) and "models" in user:
+            where = f"gateway_users[{position}] '{user.get('name')}'"
+            if user["models"] is None:
+                yield f"{where} has models without a value: name those that the user may use, or remove models to allow all of them."
+            if caddy:
+                yield f"{where} has models, which Caddy cannot hold anybody to: remove them, or set gateway_provider to nginx."
+    if caddy and ignored:
+        yield "gateway_ignored_options is not empty, but Caddy cannot take options out of requests: empty it, or set gateway_provider to nginx."
+    for name in ignored:
+        if name not in OPTIONS:
+            yield f"gateway_ignored_options has '{name}', which Ollama does not know: write any of {', '.join(OPTIONS)}."
+    if ignored and SIZE.match(str(settings["max_body"])) and bytes_of(settings["max_body"]) > bytes_of(LARGEST_REWRITTEN):
+        yield (
+            f"gateway_max_body {settings['max_body']} is more than nginx can take options out of: "
+            f"write {LARGEST_REWRITTEN} or less, or empty gateway_ignored_options."
+        )
+
+
 def _tls_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     tls, given = settings["tls"], settings["tls_given"]
     for option, marker in PEM.items() if tls["mode"] == "files" else ():
@@ -78,7 +135,7 @@ def _tls_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
             yield f"gateway_tls names the {option} {path}, which is not on the controller or is empty: correct the path."
         elif not marker.search(text):
             yield f"gateway_tls names the {option} {path}, which does not hold one: name a PEM file with {PEM_WANTED[option]}."
-    for name in settings["tls_alt_names"]:
+    for name in settings["tls_alt_names"] if tls["mode"] != "acme" else ():
         if not _is_name(name):
             yield f"gateway_tls_alt_names has '{name}', which is neither a host name nor an address: correct or remove it."
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -35,21 +36,35 @@ def test_the_gateway_serves_the_models_of_the_other_host(gateway):
 
 
 def test_ollama_listens_on_the_private_address_only(gpu):
-    assert gpu.check_output("ss -Hltn sport = 11434").split()[3] == f"{address('gpu')}:11434"
+    for port in (11434, 11444):
+        assert gpu.check_output(f"ss -Hltn sport = {port}").split()[3] == f"{address('gpu')}:{port}"
 
 
 def test_the_given_certificate_is_served(gateway):
     assert dict(part[0] for part in gateway.handshake()[1]["issuer"])["commonName"] == "llm.host lab CA"
 
 
-def test_when_ollama_is_down_a_client_is_told_so_at_once(gateway, gpu):
-    gpu.check_output("systemctl stop ollama")
+def test_when_one_instance_is_down_the_other_answers(gateway, gpu):
+    gpu.check_output("systemctl stop ollama@second")
+    try:
+        replies = [gateway.request("GET", "/v1/models", who=ALICE) for _ in range(6)]
+    finally:
+        gpu.check_output("systemctl start ollama@second")
+    assert {reply.status for reply in replies} == {200}
+
+
+def test_when_ollama_is_down_a_client_is_told_so(gateway, gpu):
+    gpu.check_output("systemctl stop ollama ollama@second")
     try:
         reply = gateway.request("POST", "/v1/chat/completions", who=ALICE, body={"model": "tiny", "messages": []})
     finally:
-        gpu.check_output("systemctl start ollama")
+        gpu.check_output("systemctl start ollama ollama@second")
     assert reply.status == 502
     assert "does not answer" in reply.json()["error"]["message"]
+    deadline = time.monotonic() + 30
+    while gateway.request("GET", "/v1/models", who=ALICE).status != 200:
+        assert time.monotonic() < deadline, "nobody touches it, and it does not come back"
+        time.sleep(0.5)
 
 
 def test_a_run_on_the_gateway_alone_keeps_its_backends(run_playbook):

@@ -237,7 +237,7 @@ def test_plain_http_only_leads_to_https(gateway, site):
     assert reply.headers["Location"].startswith(site.url)
 
 
-@pytest.mark.parametrize("path", ["/etc/llm-gateway/keys.map", "/etc/llm-gateway/tls/selfsigned.key", "/etc/llm-gateway/tls/ca.key"])
+@pytest.mark.parametrize("path", ["/etc/llm-gateway/nginx/keys.map", "/etc/llm-gateway/tls/selfsigned.key", "/etc/llm-gateway/tls/ca.key"])
 def test_keys_on_the_host_are_for_root_alone(host, path):
     assert host.file(path).user == "root"
     assert host.file(path).mode & 0o077 == 0

@@ -76,5 +76,5 @@ def test_a_new_user_is_let_in_without_a_restart_of_anything(site):
     before = site.host.check_output("systemctl show -P InvocationID ollama nginx")
     users = [{"name": "alice", "key": "alice-has-a-key-of-enough-length"}, {"name": "carol", "key": "carol-has-a-key-of-enough-length"}]
     assert site.apply(gateway_users=users).code == 0
-    assert "carol" in site.host.file("/etc/llm-gateway/keys.map").content_string
+    assert "carol" in site.host.file("/etc/llm-gateway/nginx/keys.map").content_string
     assert site.host.check_output("systemctl show -P InvocationID ollama nginx") == before

@@ -8,9 +8,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.llm.host.plugins.filter.gateway import FilterModule
+from ansible_collections.llm.host.plugins.filter.gateway_identity import gateway_identity
 
 FILTERS = FilterModule().filters()
 GOOD = {
+    "provider": "nginx",
+    "package": "",
     "domain": "ollama.example.com",
     "url": "https://ollama.example.com",
     "port": 443,
@@ -22,10 +25,12 @@ GOOD = {
     "timeout": 600,
     "cors_origins": [],
     "hsts": 0,
+    "ignored_options": [],
     "max_body": "64m",
     "backend_group": "ollama",
     "backends": ["127.0.0.1:11434"],
 }
+USER = {"name": "bob", "key": "k" * 20}
 FILES = {"mode": "files", "certificate": "a.crt", "key": "a.key"}
 CERTIFICATE_PEM = "-----BEGIN CERTIFICATE-----\n"
 KEY_PEM = "-----BEGIN PRIVATE KEY-----\n"
@@ -48,6 +53,9 @@ def problems(**changes):
         pytest.param({"tls": FILES, "tls_given": {"certificate": CERTIFICATE_PEM, "key": KEY_PEM}}, id="given-files"),
         pytest.param({"tls_alt_names": ["gw", "192.0.2.7"]}, id="alternative-names"),
         pytest.param({"users": []}, id="nobody-yet"),
+        pytest.param({"users": [USER | {"models": ["tiny", "hf.co/team/model:Q4"]}]}, id="user-with-models"),
+        pytest.param({"ignored_options": ["keep_alive", "num_ctx", "stop"], "max_body": "255m"}, id="ignored-options"),
+        pytest.param({"provider": "caddy"}, id="caddy"),
     ],
 )
 def test_usable_settings_have_no_problem(changes):
@@ -99,6 +107,22 @@ def test_usable_settings_have_no_problem(changes):
             id="secret-of-the-example",
         ),
         pytest.param({"users": [{"name": "bob"}]}, "gateway_users[0] 'bob' has neither key nor password", id="user-without-secret"),
+        pytest.param({"users": [USER | {"models": []}]}, "gateway_users[0] 'bob' has an empty list of models", id="no-model-at-all"),
+        pytest.param(
+            {"users": [USER | {"models": None}]}, "gateway_users[0] 'bob' has models without a value", id="models-without-a-value"
+        ),
+        pytest.param({"users": [USER | {"models": "tiny"}]}, "'bob' has models that are not a list", id="one-model-is-no-list"),
+        pytest.param({"users": [USER | {"models": ['a" b']}]}, "is not a model name", id="model-that-would-end-a-string"),
+        pytest.param({"users": [USER | {"models": ["a:b:c"]}]}, "it has two tags", id="model-with-two-tags"),
+        pytest.param({"users": [USER | {"models": ["tiny"], "admin": True}]}, "although admin is true", id="admin-with-models"),
+        pytest.param(
+            {"users": [USER | {"models": ["tiny"]}], "provider": "caddy"}, "set gateway_provider to nginx", id="models-with-caddy"
+        ),
+        pytest.param(
+            {"ignored_options": ["num_ctx"], "provider": "caddy"}, "set gateway_provider to nginx", id="ignored-options-with-caddy"
+        ),
+        pytest.param({"ignored_options": ["num_ctxt"]}, "has 'num_ctxt', which Ollama does not know", id="unknown-option"),
+        pytest.param({"ignored_options": ["num_ctx"], "max_body": "256m"}, "gateway_max_body 256m is more than", id="too-large-to-rewrite"),
     ],
 )
 def test_each_unusable_setting_is_one_sentence(changes, words):
@@ -174,3 +198,16 @@ def test_given_certificate_and_key(have, key, domain, words):
     found = FILTERS["gateway_certificate_problems"](have, {"public_key_fingerprints": {"sha256": key}}, domain, NOW)
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))
+
+
+def test_all_spellings_of_a_model_have_one_key():
+    spellings = ["llama3.2", "Llama3.2:latest", "library/llama3.2", "registry.ollama.ai/library/llama3.2:LATEST"]
+    assert set(FILTERS["gateway_model_keys"](spellings)) == {"registry.ollama.ai/library/llama3.2:latest"}
+    assert FILTERS["gateway_model_keys"](["hf.co/team/model:Q4"]) == ["hf.co/team/model:q4"]
+
+
+def test_the_endpoint_is_tried_by_somebody_who_sees_all_models():
+    users = [USER | {"models": ["tiny"]}, {"name": "ops", "password": "p", "admin": True}, USER | {"name": "alice"}]
+    assert gateway_identity(users) == {"name": "alice", "key": "k" * 20, "password": ""}
+    assert gateway_identity(users, admin=True) == {"name": "ops", "key": "", "password": "p"}
+    assert gateway_identity(users[:2]) == {}

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 
@@ -13,16 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.llm.host.plugins.module_utils._gateway_users import (
-    describe,
-    password_hashes,
-    render_htpasswd,
-    render_keys,
-    stored_keys,
-    user_problems,
-    users_from,
-)
-from ansible_collections.llm.host.plugins.modules.gateway_users import Crypt, SecretFile
+from ansible_collections.llm.host.plugins.module_utils._gateway_users import FORMATS, Caddy, Nginx, describe, user_problems, users_from
+from ansible_collections.llm.host.plugins.modules.gateway_users import Crypt
 
 KEY = "sk-alice-0123456789.ABC+~/x="
 ALICE = {"name": "alice", "key": KEY}
@@ -101,34 +92,55 @@ def test_password_with_a_control_character_is_refused_without_being_printed(char
 
 @given(st.text(alphabet="AZaz09._~+/=-", min_size=20, max_size=60))
 def test_a_key_matches_itself_only_and_is_read_back(key):
-    text = render_keys(users_from([{"name": "u", "key": key}]))
+    text = Nginx().render_keys(users_from([{"name": "u", "key": key}]))
     pattern = re.match(r'"~(\^.*)\\z" "u";\n', text).group(1)
     assert re.fullmatch(pattern, key)
     for other in (key + "x", key[:-1], key.swapcase(), key.replace(".", "x").replace("+", "")):
         assert other == key or not re.fullmatch(pattern, other)
-    assert stored_keys(text) == {"u": key}
+    assert Nginx().stored_keys(text) == {"u": key}
+
+
+@given(st.text(alphabet="AZaz09._~+/=-", min_size=20, max_size=60))
+def test_caddy_compares_a_key_as_it_is_unless_it_looks_like_a_pattern(key):
+    text = Caddy().render_keys(users_from([{"name": "true", "key": key}]))
+    shown = re.match(r'"(.*)" "true"\n', text).group(1)
+    assert shown == key or re.fullmatch(shown.removeprefix("~"), key)
+    assert shown.startswith("~") is key.startswith("~")
+    assert Caddy().stored_keys(text) == {"true": key}
+
+
+@pytest.mark.parametrize("provider", FORMATS)
+def test_hashes_are_read_back_as_they_were_written(provider):
+    form = FORMATS[provider]
+    text = form.render_passwords(
+        users_from([{"name": "ops", "password": "p" * 8}]),
+        stored={},
+        verify=lambda *_: False,
+        make_hash=lambda _: f"{form.method}salt$hash",
+    )
+    assert form.stored_hashes(text) == {"ops": f"{form.method}salt$hash"}
 
 
 def test_only_users_with_a_key_are_in_the_map_and_only_those_with_a_password_in_htpasswd():
     users = users_from([ALICE, {"name": "ops", "password": "p" * 8}])
-    assert stored_keys(render_keys(users)) == {"alice": KEY}
-    assert render_htpasswd(users, stored={}, verify=lambda *_: False, make_hash=lambda password: "H") == "ops:H\n"
+    assert Nginx().stored_keys(Nginx().render_keys(users)) == {"alice": KEY}
+    assert Nginx().render_passwords(users, stored={}, verify=lambda *_: False, make_hash=lambda password: "H") == "ops:H\n"
 
 
 def test_fitting_hash_stays_and_any_other_is_made_anew():
     users = users_from([{"name": name, "password": f"password-{name}"} for name in ("kept", "changed", "new")])
-    text = render_htpasswd(
+    text = Nginx().render_passwords(
         users,
         stored={"kept": "old-kept", "changed": "old-changed", "gone": "old-gone"},
         verify=lambda password, stored: stored == "old-kept",
         make_hash=lambda password: f"hash-of-{password}",
     )
-    assert password_hashes(text) == {"kept": "old-kept", "changed": "hash-of-password-changed", "new": "hash-of-password-new"}
+    assert Nginx().stored_hashes(text) == {"kept": "old-kept", "changed": "hash-of-password-changed", "new": "hash-of-password-new"}
 
 
 def test_lines_that_others_wrote_are_ignored():
-    assert stored_keys("# x\n\nrubbish\n") == {}
-    assert password_hashes("# comment: x\nnobody\nops:$6$x\n") == {"ops": "$6$x"}
+    assert Nginx().stored_keys("# x\n\nrubbish\n") == {}
+    assert Nginx().stored_hashes("# comment: x\nnobody\nops:$6$x\n") == {"ops": "$6$x"}
 
 
 def test_diff_names_users_and_never_a_secret():
@@ -147,29 +159,19 @@ def test_user_shows_no_secret_when_printed():
 
 @pytest.mark.parametrize("password", ["correct horse", "wörd €", "x" * 200])
 def test_hash_is_what_other_programs_make_of_the_same_password_and_salt(password):
-    value = Crypt().make_hash(password)
+    value = Crypt("$6$", 16).make_hash(password)
     salt = value.split("$")[2]
     other = subprocess.run(["openssl", "passwd", "-6", "-salt", salt, "-stdin"], input=password, capture_output=True, text=True, check=True)
     assert value == other.stdout.strip()
 
 
-def test_hash_verifies_its_password_only_and_two_hashes_differ():
-    crypt = Crypt()
+@pytest.mark.parametrize("provider", FORMATS)
+def test_hash_verifies_its_password_only_and_two_hashes_differ(provider):
+    crypt = Crypt(FORMATS[provider].method, FORMATS[provider].salt_length)
     first, second = crypt.make_hash("password-1"), crypt.make_hash("password-1")
+    assert first.startswith(FORMATS[provider].method)
     assert first != second
     assert crypt.verify("password-1", first)
     assert not crypt.verify("password-2", first)
     assert not crypt.verify("password-1", "")
     assert not crypt.verify("password-1", "$1$weak$hash")
-
-
-def test_file_is_written_with_its_mode_and_differs_no_more(tmp_path):
-    path = tmp_path / "deep" / "keys.map"
-    file = SecretFile(path=str(path), content="secret\n", mode=0o600, group=os.getgid(), owner=os.getuid())
-    assert file.differs()
-    file.write()
-    assert not file.differs()
-    assert path.stat().st_mode & 0o777 == 0o600
-    path.chmod(0o644)
-    assert file.differs()
-    assert [entry.name for entry in path.parent.iterdir()] == ["keys.map"]

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When nginx is started or loaded again: decided from the state, so that no killed run leaves an old configuration behind."""
+"""When a web server is started or loaded again: decided from the state, so that no killed run leaves an old configuration behind."""
 
 from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._nginx import (
+from ansible_collections.llm.host.plugins.module_utils._web_engines import refusals
+from ansible_collections.llm.host.plugins.module_utils._web_server import (
     Loaded,
     Plan,
     Service,
@@ -16,33 +17,44 @@ from ansible_collections.llm.host.plugins.module_utils._nginx import (
     is_loaded,
     make_plan,
     parse_service,
-    refusals,
 )
 
 RUNNING = Service(active=True, enabled=True, pid=10, started=1000.0)
 STOPPED = Service()
 
 
+CONFIG = ("/etc/nginx/nginx.conf",)
+
+
 @pytest.mark.parametrize(
-    ("service", "loaded", "write", "disable", "expected"),
+    ("state", "expected"),
     [
-        pytest.param(RUNNING, True, False, [], Plan(), id="nothing-to-do"),
-        pytest.param(RUNNING, True, True, [], Plan(write=True, reload=True), id="new-configuration-is-loaded"),
-        pytest.param(RUNNING, False, False, [], Plan(reload=True), id="what-a-killed-run-wrote-is-loaded"),
-        pytest.param(RUNNING, True, False, ["/x"], Plan(disable=("/x",), reload=True), id="default-site-goes"),
-        pytest.param(STOPPED, False, True, [], Plan(write=True, enable=True, start=True), id="first-run-starts-and-does-not-load-twice"),
-        pytest.param(Service(enabled=True), False, False, [], Plan(start=True), id="stopped-service-starts"),
-        pytest.param(Service(active=True, pid=1), True, False, [], Plan(enable=True), id="not-enabled-is-enabled"),
+        pytest.param({}, Plan(), id="nothing-to-do"),
+        pytest.param({"write": CONFIG}, Plan(write=CONFIG, reload=True), id="new-configuration-is-loaded"),
+        pytest.param({"loaded": False}, Plan(reload=True), id="what-a-killed-run-wrote-is-loaded"),
+        pytest.param({"disable": ["/x"]}, Plan(disable=("/x",), reload=True), id="default-site-goes"),
+        pytest.param(
+            {"service": STOPPED, "loaded": False, "write": CONFIG},
+            Plan(write=CONFIG, enable=True, start=True),
+            id="first-run-starts-and-does-not-load-twice",
+        ),
+        pytest.param({"service": Service(enabled=True), "loaded": False}, Plan(start=True), id="stopped-service-starts"),
+        pytest.param({"service": Service(active=True, pid=1)}, Plan(enable=True), id="not-enabled-is-enabled"),
+        pytest.param({"protect": ["/log"]}, Plan(protect=("/log",)), id="readable-log-is-protected-without-a-reload"),
+        pytest.param({"ours": False, "write": CONFIG}, Plan(write=CONFIG, restart=True), id="new-unit-restarts-and-does-not-load-twice"),
+        pytest.param({"ours": False, "service": Service(enabled=True)}, Plan(start=True), id="a-start-needs-no-restart"),
+        pytest.param({"retire": True}, Plan(retire=True), id="killed-switch-is-finished"),
+        pytest.param(
+            {"retire": True, "service": STOPPED, "loaded": False, "write": CONFIG},
+            Plan(write=CONFIG, enable=True, retire=True, start=True),
+            id="the-other-server-gives-way",
+        ),
     ],
 )
-def test_plan(service, loaded, write, disable, expected):
-    plan = make_plan(service=service, loaded=loaded, write=write, disable=disable)
+def test_plan(state, expected):
+    plan = make_plan(**{"service": RUNNING, "loaded": True, "write": (), **state})
     assert plan == expected
     assert plan.changed is (expected != Plan())
-
-
-def test_readable_log_is_protected_without_a_reload():
-    assert make_plan(service=RUNNING, loaded=True, write=False, disable=[], protect=["/log"]) == Plan(protect=("/log",))
 
 
 @pytest.mark.parametrize(
@@ -61,8 +73,8 @@ def test_what_is_loaded(service, known, changed_at, expected):
 
 
 def test_service_is_read_from_systemctl():
-    output = "ActiveState=active\nUnitFileState=enabled\nMainPID=42\nExecMainStartTimestampMonotonic=2500000\n"
-    assert parse_service(output, offset=100.0) == Service(active=True, enabled=True, pid=42, started=102.5)
+    output = "ActiveState=active\nUnitFileState=enabled\nMainPID=42\nExecMainStartTimestampMonotonic=2500000\nNeedDaemonReload=yes\n"
+    assert parse_service(output, offset=100.0) == Service(active=True, enabled=True, pid=42, started=102.5, stale=True)
     assert parse_service("ActiveState=failed\nUnitFileState=disabled\nMainPID=0\n", offset=100.0) == Service()
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether nginx runs with the configuration that lies on the disk, and what is to be done so that it does.
+"""Whether a web server runs with the configuration that lies on the disk, and what is to be done so that it does.
 
 PRIVATE to the collection: it can change at any time.
 """
@@ -11,23 +11,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import re
 import typing as t
 
-__all__ = ("Loaded", "Plan", "Service", "digest_of", "files_of", "is_loaded", "make_plan", "parse_service", "refusals")
+__all__ = ("Loaded", "Plan", "Service", "digest_of", "files_of", "is_loaded", "make_plan", "parse_service")
 
-PROPERTIES = ("ActiveState", "UnitFileState", "MainPID", "ExecMainStartTimestampMonotonic")
-REFUSAL = re.compile(r"\[(?:emerg|crit|alert|error)\] (?:\d+#\d+: )?(.*)")
+PROPERTIES = ("ActiveState", "UnitFileState", "MainPID", "ExecMainStartTimestampMonotonic", "NeedDaemonReload")
 
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """What systemd says of the unit. ``started`` is seconds since the epoch, 0 while it does not run."""
+    """What systemd says of the unit. ``started`` is seconds since the epoch, 0 while it does not run.
+
+    ``stale`` says that the unit's files changed since systemd read them.
+    """
 
     active: bool = False
     enabled: bool = False
     pid: int = 0
     started: float = 0.0
+    stale: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,31 +42,48 @@ class Loaded:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is to be done, in this order."""
+    """What is to be done, in this order. ``retire`` takes the other web server away before this one starts."""
 
     protect: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
-    write: bool = False
+    write: tuple[str, ...] = ()
     enable: bool = False
+    retire: bool = False
     start: bool = False
+    restart: bool = False
     reload: bool = False
 
     @property
     def changed(self) -> bool:
-        return bool(self.protect or self.disable or self.write or self.enable or self.start or self.reload)
+        return any(getattr(self, field.name) for field in dataclasses.fields(self))
 
 
-def make_plan(*, service: Service, loaded: bool, write: bool, disable: t.Iterable[str], protect: t.Iterable[str] = ()) -> Plan:
-    """Decide from the state alone, so that a run which was killed half-way is finished by the next one."""
-    links = tuple(disable)
-    stale = write or bool(links) or not loaded
+def make_plan(
+    *,
+    service: Service,
+    loaded: bool,
+    write: t.Iterable[str],
+    ours: bool = True,
+    disable: t.Iterable[str] = (),
+    protect: t.Iterable[str] = (),
+    retire: bool = False,
+) -> Plan:
+    """Decide from the state alone, so that a run which was killed half-way is finished by the next one.
+
+    ``ours`` says whether what runs was started with the unit files that are wanted; only a restart brings new ones.
+    """
+    files, links = tuple(write), tuple(disable)
+    stale = bool(files or links) or not loaded
+    restart = service.active and not ours
     return Plan(
         protect=tuple(protect),
         disable=links,
-        write=write,
+        write=files,
         enable=not service.enabled,
+        retire=retire,
         start=not service.active,
-        reload=service.active and stale,
+        restart=restart,
+        reload=service.active and stale and not restart,
     )
 
 
@@ -90,6 +109,7 @@ def parse_service(output: str, *, offset: float) -> Service:
         enabled=values.get("UnitFileState") == "enabled",
         pid=int(values.get("MainPID") or 0) if active else 0,
         started=int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6 + offset if active else 0.0,
+        stale=values.get("NeedDaemonReload") == "yes",
     )
 
 
@@ -107,9 +127,3 @@ def digest_of(contents: t.Mapping[str, bytes]) -> str:
     for path in sorted(contents):
         total.update(f"{path}\0{hashlib.sha256(contents[path]).hexdigest()}\n".encode())
     return total.hexdigest()
-
-
-def refusals(output: str) -> str:
-    """What nginx complains about, without time stamps and process ids."""
-    found = [match.group(1).strip() for match in map(REFUSAL.search, output.splitlines()) if match]
-    return "; ".join(dict.fromkeys(found))

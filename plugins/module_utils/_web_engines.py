@@ -1,0 +1,265 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nginx and Caddy on this host: how each checks a configuration, loads it, and is taken away. PRIVATE to the collection: it can change at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.llm.host.plugins.module_utils._host_file import read_text
+from ansible_collections.llm.host.plugins.module_utils._web_server import PROPERTIES, Service, parse_service
+
+__all__ = ("ENGINES", "Caddy", "Engine", "EngineError", "Nginx", "refusals")
+
+GATEWAY = "/etc/llm-gateway"
+NGINX_CONFIG = "/etc/nginx/nginx.conf"
+# What was in its place before ours, the package's or somebody's. That there is one says that nginx is ours.
+NGINX_KEPT = f"{NGINX_CONFIG}.before-llm-host"
+NGINX_LOG = "/var/log/nginx/error.log"
+CADDY_CONFIG = f"{GATEWAY}/caddy/Caddyfile"
+CADDY_UNIT = "/etc/systemd/system/caddy.service.d/50-llm-host.conf"
+CADDY_SOCKET = "/run/caddy/admin.sock"
+REFUSAL = re.compile(r"\[(?:emerg|crit|alert|error)\] (?:\d+#\d+: )?(.*)")
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+
+
+class EngineError(Exception):
+    """The web server or systemd refused something; the text is a sentence for the user."""
+
+
+class Engine:
+    """One web server and its systemd unit."""
+
+    name: str
+    title: str
+    unit: str
+    config: str
+    user: str
+    directory: str
+    key_group: str
+    key_mode: int
+    # The file that says that the service is ours, so that it may be taken away.
+    trace: str
+
+    def __init__(self, run: Run, find: t.Callable[[str], str | None]) -> None:
+        self._run = run
+        self._program = find(self.name) or ""
+
+    @property
+    def installed(self) -> bool:
+        return bool(self._program)
+
+    @property
+    def is_ours(self) -> bool:
+        return os.path.lexists(self.trace)
+
+    def service(self) -> Service:
+        if not self.installed:
+            return Service()
+        offset = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
+        return parse_service(self.systemctl("show", f"--property={','.join(PROPERTIES)}", self.unit), offset=offset)
+
+    def loaded_at(self, service: Service) -> float:
+        """When the running configuration was loaded, by us or by somebody else, as far as the processes tell."""
+        return service.started
+
+    def started_as_wanted(self, service: Service, written: t.Collection[str]) -> bool:
+        """Whether a reload will do, when these files are going to be written."""
+        raise NotImplementedError
+
+    def check(self, path: str) -> str:
+        """What the program says against the configuration in ``path``; empty when it takes it."""
+        raise NotImplementedError
+
+    def keep_foreign(self) -> None:
+        """Keep what somebody else wrote in the place of our configuration."""
+
+    def reload(self, timeout: int) -> None:
+        raise NotImplementedError
+
+    def start(self, verb: str, timeout: int) -> None:
+        """``start`` or ``restart``, which returns when the program serves."""
+        self.systemctl("daemon-reload")
+        code, output, error = self._run(["systemctl", verb, self.unit])
+        if code != 0:
+            raise EngineError(f"{self.title} did not {verb}: {self.last_words() or error.strip() or output.strip()}.")
+
+    def stop(self) -> None:
+        self.systemctl("stop", self.unit)
+
+    def forget(self) -> None:
+        """Remove what the collection put there, once nothing needs it any more."""
+        self.systemctl("disable", self.unit)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def enable(self) -> None:
+        self.systemctl("enable", self.unit)
+
+    def last_words(self) -> str:
+        return f"see journalctl --unit {self.unit}"
+
+    def systemctl(self, *arguments: str) -> str:
+        code, output, error = self._run(["systemctl", *arguments])
+        if code != 0:
+            raise EngineError(f"systemctl {' '.join(arguments)} failed: {error.strip() or output.strip()}.")
+        return output
+
+
+class Nginx(Engine):
+    """nginx reads its main file and all secrets as root; a reload starts new workers, the old ones finish."""
+
+    name = "nginx"
+    title = "nginx"
+    unit = "nginx.service"
+    config = NGINX_CONFIG
+    user = "www-data"
+    directory = f"{GATEWAY}/nginx"
+    key_group = "root"
+    key_mode = 0o600
+    trace = NGINX_KEPT
+
+    def loaded_at(self, service: Service) -> float:
+        return max(map(_started, _workers(service.pid)), default=0.0)
+
+    def started_as_wanted(self, service: Service, written: t.Collection[str]) -> bool:
+        return True
+
+    def check(self, path: str) -> str:
+        code, output, error = self._run([self._program, "-t", "-q", "-c", path])
+        return "" if code == 0 else refusals(output + error).replace(path, self.config) or (output + error).strip()
+
+    def keep_foreign(self) -> None:
+        if os.path.exists(self.config) and not os.path.exists(NGINX_KEPT):
+            shutil.copy2(self.config, NGINX_KEPT)
+
+    def start(self, verb: str, timeout: int) -> None:
+        self._load(verb, timeout, before=frozenset())
+
+    def reload(self, timeout: int) -> None:
+        self._load("reload", timeout, before=_workers(self.service().pid))
+
+    def forget(self) -> None:
+        super().forget()
+        os.replace(NGINX_KEPT, self.config)
+
+    def _load(self, verb: str, timeout: int, *, before: frozenset[int]) -> None:
+        """nginx says neither that it took a new configuration nor that it did not: new workers and its log do."""
+        log_size = os.path.getsize(NGINX_LOG) if os.path.exists(NGINX_LOG) else 0
+        code, output, error = self._run(["systemctl", verb, self.unit])
+        deadline = time.monotonic() + timeout
+        while code == 0 and time.monotonic() < deadline:
+            if _workers(self.service().pid) - before:
+                return
+            if "[emerg]" in _read_from(NGINX_LOG, log_size):
+                break
+            time.sleep(0.05)
+        reason = refusals(_read_from(NGINX_LOG, log_size)) or error.strip() or output.strip() or f"no new worker after {timeout} s"
+        raise EngineError(f"nginx did not {verb} with the new configuration: {reason}. See journalctl --unit {self.unit}.")
+
+
+class Caddy(Engine):
+    """Caddy starts without a configuration, and root gives it one through a socket.
+
+    So keys and passwords can lie in files for root alone although Caddy runs as a user of its own, and nobody else on the host can
+    read or change the configuration, as everybody can through Caddy's usual port on loopback.
+    """
+
+    name = "caddy"
+    title = "Caddy"
+    unit = "caddy.service"
+    config = CADDY_CONFIG
+    user = "caddy"
+    directory = f"{GATEWAY}/caddy"
+    key_group = "caddy"
+    key_mode = 0o640
+    trace = CADDY_UNIT
+
+    def started_as_wanted(self, service: Service, written: t.Collection[str]) -> bool:
+        return not service.stale and CADDY_UNIT not in written and os.path.exists(CADDY_SOCKET)
+
+    def check(self, path: str) -> str:
+        # Checking makes directories in the home of who checks.
+        with tempfile.TemporaryDirectory(prefix="llm-gateway-") as home:
+            return self._ask(["validate", "--config", path, "--adapter", "caddyfile"], home).replace(path, self.config)
+
+    def reload(self, timeout: int) -> None:
+        # Forced, since a certificate may be new while the configuration that names it is not.
+        command = ["reload", "--config", self.config, "--adapter", "caddyfile", "--address", f"unix/{CADDY_SOCKET}", "--force"]
+        with tempfile.TemporaryDirectory(prefix="llm-gateway-") as home:
+            reason = self._ask(command, home)
+        if reason:
+            raise EngineError(f"Caddy did not reload with the new configuration: {reason}. See journalctl --unit {self.unit}.")
+
+    def forget(self) -> None:
+        super().forget()
+        os.unlink(CADDY_UNIT)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(CADDY_UNIT))
+        self.systemctl("daemon-reload")
+
+    def last_words(self) -> str:
+        lines = self._run(["journalctl", "--quiet", "--output", "cat", "--lines", "20", "--unit", self.unit])[1].splitlines()
+        said = [line.partition("Error: ")[2] for line in lines if line.startswith("Error: ")]
+        return f"{said[-1].rstrip('.') if said else 'it does not say why'}. See journalctl --unit {self.unit}"
+
+    def _ask(self, arguments: list[str], home: str) -> str:
+        environment = {"HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}
+        code, output, error = self._run([self._program, *arguments], environ_update=environment)
+        if code == 0:
+            return ""
+        said = [line for line in (output + error).splitlines() if line.strip() and not line.startswith("{")]
+        return (said[-1] if said else f"exit status {code}").removeprefix("Error: ").rstrip(".")
+
+
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Nginx, Caddy)}
+
+
+def refusals(output: str) -> str:
+    """What nginx complains about, without time stamps and process ids."""
+    found = [match.group(1).strip() for match in map(REFUSAL.search, output.splitlines()) if match]
+    return "; ".join(dict.fromkeys(found))
+
+
+def _workers(master: int) -> frozenset[int]:
+    """Worker processes of this master that take new connections."""
+    found = set()
+    for entry in os.listdir("/proc") if master else ():
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
+                parent = file.read().rpartition(")")[2].split()[1]
+            title = (read_text(f"/proc/{entry}/cmdline") or "") if int(parent) == master else ""
+        except OSError:
+            continue
+        if title.replace("\0", " ").strip() == "nginx: worker process":
+            found.add(int(entry))
+    return frozenset(found)
+
+
+def _started(process: int) -> float:
+    """When a process started, in seconds since the epoch; 0 when it is gone."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0.0
+    # A tick more, since the rest of it was cut off.
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + (ticks + 1) / os.sysconf("SC_CLK_TCK")
+
+
+def _read_from(path: str, offset: int) -> str:
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return file.read(65536).decode(errors="replace")
+    except OSError:
+        return ""
