@@ -21,6 +21,7 @@ from pathlib import Path
 
 import models
 import operations
+from gateways import gateways
 from transfers import transfers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,5 +154,6 @@ if __name__ == "__main__":
     with host():
         kept = bench()
     transfers()
+    gateways()
     machine("end")
     sys.exit(not kept)
