@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def endpoint(name: str) -> Endpoint:
 
 def served(name: str = "nginx.acme.test") -> str:
     return hashlib.sha256(endpoint(name).handshake()[2]).hexdigest()
+
+
+def another_is_served(before: str) -> bool:
+    """nginx says that it reloads before it has: its new workers come a moment later."""
+    deadline = time.monotonic() + 15
+    while served() == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return served() != before
 
 
 def names(name: str) -> set[str]:
@@ -88,7 +97,7 @@ def test_a_renewed_certificate_is_served_without_dropping_a_stream_and_without_a
     nginx.check_output("systemctl start certbot.service")
     rest = stream.read().decode()
     assert json.loads(rest.splitlines()[-1])["done"]
-    assert served() != before
+    assert another_is_served(before)
     run = run_playbook("site.yml", "--limit", "acme-nginx")
     assert run.code == 0, run.output[-3000:]
     assert run.changed == {"acme-nginx": 0}
@@ -104,7 +113,7 @@ def test_a_renewed_certificate_that_was_not_loaded_is_loaded_by_the_next_run(ngi
     run = run_playbook("site.yml", "--limit", "acme-nginx")
     assert run.code == 0, run.output[-3000:]
     assert run.changed == {"acme-nginx": 1}
-    assert served() != before
+    assert another_is_served(before)
 
 
 def test_a_name_that_the_server_refuses_costs_nothing_that_was_served(nginx, authority, run_playbook):
@@ -130,7 +139,7 @@ def test_names_are_proved_through_dns_by_the_hook_on_the_host(nginx, run_playboo
     assert names("nginx.acme.test") == {"nginx.acme.test", "*.nginx.acme.test"}
     before = served()
     nginx.check_output("systemctl start certbot.service")
-    assert served() != before
+    assert another_is_served(before)
     run = run_playbook("site.yml", "--limit", "acme-nginx", "-e", wanted)
     assert run.changed == {"acme-nginx": 0}
 
