@@ -80,10 +80,10 @@ def test_a_mistake_in_the_variables_ends_in_one_sentence(site, variables, words)
 
 def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(site):
     before = site.traces()
-    run = site.apply(gateway_tls={"mode": "acme"})
+    run = site.apply(gateway_tls={"mode": "letsencrypt"})
     assert run.changed == {"served": 0}
     (sentence,) = run.failures
-    assert "value of mode must be one of: selfsigned, files, got: acme found in gateway_tls" in sentence
+    assert "value of mode must be one of: selfsigned, files, acme, got: letsencrypt found in gateway_tls" in sentence
     assert site.traces() == before
 
 
