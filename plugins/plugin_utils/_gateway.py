@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.llm.host.plugins.module_utils._gateway_users import user_problems
 from ansible_collections.llm.host.plugins.module_utils._modelfile import PARAMETERS
 from ansible_collections.llm.host.plugins.module_utils._names import ModelName
+from ansible_collections.llm.host.plugins.plugin_utils._certificates import expiry, is_address, utc
 from ansible_collections.llm.host.plugins.plugin_utils._gateway_acme import acme_problems
 from ansible_collections.llm.host.plugins.plugin_utils._gateway_texts import bytes_of
 
@@ -145,7 +146,7 @@ def certificate_problems(certificate: t.Mapping[str, t.Any], key: t.Mapping[str,
     problems = []
     if certificate["public_key_fingerprints"] != key["public_key_fingerprints"]:
         problems.append("The key of gateway_tls does not belong to its certificate: name the key that the certificate was issued for.")
-    if _moment(certificate["not_after"]) <= _now(now):
+    if expiry(certificate) <= utc(now):
         problems.append("The certificate of gateway_tls has expired: give a current one.")
     names = certificate["subject_alt_name"] or []
     if not any(_covers(name, domain) for name in names):
@@ -163,12 +164,12 @@ def certificate_due(certificate: t.Mapping[str, t.Any], authority: t.Mapping[str
     """
     if not authority:
         return "the authority does not exist yet"
-    if _moment(authority["not_after"]) - _now(now) < RENEW_AUTHORITY:
-        return f"the authority's certificate expires on {_moment(authority['not_after']):%Y-%m-%d}"
+    if expiry(authority) - utc(now) < RENEW_AUTHORITY:
+        return f"the authority's certificate expires on {expiry(authority):%Y-%m-%d}"
     if not certificate:
         return "there is no certificate yet"
-    if _moment(certificate["not_after"]) - _now(now) < RENEW_LEAF:
-        return f"the certificate expires on {_moment(certificate['not_after']):%Y-%m-%d}"
+    if expiry(certificate) - utc(now) < RENEW_LEAF:
+        return f"the certificate expires on {expiry(certificate):%Y-%m-%d}"
     if {*map(_canonical, certificate["subject_alt_name"] or [])} != {*map(_canonical, subject_alt_names(names))}:
         return "the certificate is for other names"
     if certificate["authority_key_identifier"] != authority["subject_key_identifier"]:
@@ -178,19 +179,11 @@ def certificate_due(certificate: t.Mapping[str, t.Any], authority: t.Mapping[str
 
 def subject_alt_names(names: t.Iterable[str]) -> list[str]:
     """``DNS:`` or ``IP:`` before each name, without repetitions."""
-    return list(dict.fromkeys(f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in names))
+    return list(dict.fromkeys(f"{'IP' if is_address(name) else 'DNS'}:{name}" for name in names))
 
 
 def _is_name(value: t.Any) -> bool:
-    return isinstance(value, str) and (_is_address(value) or bool(DOMAIN.match(value)))
-
-
-def _is_address(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
+    return isinstance(value, str) and (is_address(value) or bool(DOMAIN.match(value)))
 
 
 def _canonical(name: str) -> str:
@@ -200,16 +193,7 @@ def _canonical(name: str) -> str:
 
 def _covers(name: str, domain: str) -> bool:
     kind, value = name.split(":", 1)
-    if kind == "IP" or _is_address(domain):
-        return kind == "IP" and _is_address(domain) and ipaddress.ip_address(value) == ipaddress.ip_address(domain)
+    if kind == "IP" or is_address(domain):
+        return kind == "IP" and is_address(domain) and ipaddress.ip_address(value) == ipaddress.ip_address(domain)
     value, domain = value.lower(), domain.lower()
     return value == domain or (value.startswith("*.") and value[2:] == domain.partition(".")[2])
-
-
-def _moment(text: str) -> datetime.datetime:
-    return datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.UTC)
-
-
-def _now(text: str) -> datetime.datetime:
-    moment = datetime.datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

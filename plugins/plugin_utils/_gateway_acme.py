@@ -8,10 +8,10 @@ PRIVATE to the collection: it can change at any time.
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import re
 import typing as t
+
+from ansible_collections.llm.host.plugins.plugin_utils._certificates import expiry, is_address, utc
 
 __all__ = ("acme_due", "acme_failure", "acme_problems", "certbot_options")
 
@@ -70,7 +70,7 @@ def _name_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         ("gateway_domain", settings["domain"]),
         *(("gateway_tls_alt_names", name) for name in settings["tls_alt_names"]),
     ]:
-        if _is_address(name) or not NAME.match(str(name)):
+        if is_address(name) or not NAME.match(str(name)):
             yield f"{variable} has '{name}', but with mode acme only host names get a certificate: write it as in ollama.example.com."
         elif str(name).startswith("*.") and not dns:
             yield f"{variable} has '{name}', and names with * are proved through DNS only: set challenge: dns-01 and dns_hook in gateway_tls."
@@ -104,10 +104,8 @@ def acme_due(certificate: t.Mapping[str, t.Any], kept: str, names: t.Iterable[st
     """
     if not certificate or not kept:
         return "there is no certificate yet"
-    expires = datetime.datetime.strptime(certificate["not_after"], "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.UTC)
-    moment = datetime.datetime.fromisoformat(now)
-    if expires <= (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)):
-        return f"the certificate expired on {expires:%Y-%m-%d}"
+    if expiry(certificate) <= utc(now):
+        return f"the certificate expired on {expiry(certificate):%Y-%m-%d}"
     if {*map(str.lower, certificate["subject_alt_name"] or [])} != {f"dns:{name.lower()}" for name in names}:
         return "the certificate is for other names"
     have, want = dict(KEPT.findall(kept.partition("[[")[0])), _to_be_kept(options)
@@ -151,11 +149,3 @@ def acme_failure(lines: t.Sequence[str]) -> str:
     said = next((EXCEPTION.sub("", line.strip()) for line in lines if line.strip() and not NOISE.search(line)), "it did not say why")
     system = SYSTEM_ERROR.search(said)
     return f"the ACME server cannot be reached ({system[1].strip()})" if system else said.rstrip(".")
-
-
-def _is_address(value: t.Any) -> bool:
-    try:
-        ipaddress.ip_address(str(value))
-    except ValueError:
-        return False
-    return True
