@@ -217,11 +217,12 @@ class Server:
         try:
             self._load(plan, timeout)
         except EngineError as error:
-            if served:
-                self.engine.stop()
-                for item in key_access(self.other, keys):
-                    item.give()
-                self.other.start("start", timeout)
+            if not served:
+                raise
+            self.engine.stop()
+            for item in key_access(self.other, keys):
+                item.give()
+            self.other.start("start", timeout)
             raise EngineError(f"{error} {self.other.title} serves as before.") from error
         self.other.forget()
 
