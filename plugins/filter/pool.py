@@ -1,11 +1,12 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter that finds, in the inventory, where the instances of Ollama are."""
+"""Filters that find, in the inventory, where the instances of Ollama are and how much each takes."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
@@ -13,6 +14,8 @@ from ansible.errors import AnsibleFilterError
 # What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 11434
+# What Ollama does when nobody says.
+DEFAULT_PARALLEL = 1
 LOOPBACK = "loopback"
 EVERYWHERE = "everywhere"
 
@@ -38,10 +41,24 @@ def backends(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str
     ]
 
 
+def balancer_servers(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[dict[str, t.Any]]:
+    """``name``, ``address`` and ``slots`` of each instance on each of ``hosts``."""
+    return [
+        {
+            "name": re.sub(r"[^A-Za-z0-9_.-]", "_", f"{host}.{instance}"),
+            "address": f"{address}:{port}",
+            "slots": _slots(host, hostvars[host]),
+        }
+        for host in backend_hosts(hosts, hostvars, inventory_hostname)
+        for address in [_address(host, hostvars[host], local=host == inventory_hostname)]
+        for instance, port in zip(_names(hostvars[host]), _ports(host, hostvars[host]))
+    ]
+
+
 def backend_problems(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
     """Why the instances cannot be reached, as a sentence; none when they can."""
     try:
-        backends(hosts, hostvars, inventory_hostname)
+        balancer_servers(hosts, hostvars, inventory_hostname)
     except AnsibleFilterError as error:
         return [str(error)]
     return []
@@ -64,10 +81,30 @@ def _address(host: str, variables: t.Mapping[str, t.Any], *, local: bool) -> str
     return _bracketed(str(variables.get("ansible_host", host)) if reach == EVERYWHERE else listens)
 
 
-def _ports(host: str, variables: t.Mapping[str, t.Any]) -> list[int]:
-    instances = variables.get("ollama_instances", [{"name": "default", "port": DEFAULT_PORT}])
+def _instances(variables: t.Mapping[str, t.Any]) -> t.Any:
+    return variables.get("ollama_instances", [{"name": "default", "port": DEFAULT_PORT}])
+
+
+def _names(variables: t.Mapping[str, t.Any]) -> list[str]:
+    return [str(instance.get("name", instance.get("port", ""))) for instance in _instances(variables) if isinstance(instance, t.Mapping)]
+
+
+def _slots(host: str, variables: t.Mapping[str, t.Any]) -> int:
+    parallel = variables.get("ollama_num_parallel")
     try:
-        return [int(instance.get("port", DEFAULT_PORT)) for instance in instances]
+        slots = DEFAULT_PARALLEL if parallel is None else int(parallel)
+    except (TypeError, ValueError):
+        slots = 0
+    if slots < 1:
+        raise AnsibleFilterError(
+            f"ollama_num_parallel of {host} is {parallel!r}: write how many requests one instance answers at the same time."
+        )
+    return slots
+
+
+def _ports(host: str, variables: t.Mapping[str, t.Any]) -> list[int]:
+    try:
+        return [int(instance.get("port", DEFAULT_PORT)) for instance in _instances(variables)]
     except (AttributeError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"ollama_instances of {host} is not a list of {{name: …, port: …}}: correct it.") from error
 
@@ -92,4 +129,9 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"backend_hosts": backend_hosts, "backend_problems": backend_problems, "backends": backends}
+        return {
+            "backend_hosts": backend_hosts,
+            "backend_problems": backend_problems,
+            "backends": backends,
+            "balancer_servers": balancer_servers,
+        }

@@ -42,6 +42,7 @@ class Reply:
     status: int
     body: bytes
     arrivals: tuple[float, ...] = ()
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def json(self) -> t.Any:
         try:
@@ -89,7 +90,7 @@ class Endpoint:
                     break
                 pieces.append(piece)
                 arrivals.append(time.monotonic() - start)
-            return Reply(status=response.status, body=b"".join(pieces), arrivals=tuple(arrivals))
+            return Reply(status=response.status, body=b"".join(pieces), arrivals=tuple(arrivals), headers=dict(response.getheaders()))
         finally:
             connection.close()
 

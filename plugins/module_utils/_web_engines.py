@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""nginx and Caddy on this host: how each checks a configuration, loads it, and is taken away. PRIVATE to the collection: it can change at any time."""
+"""nginx, Caddy and HAProxy on this host: how each checks a configuration, loads it, and is taken away. PRIVATE to the collection: it can change at any time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.llm.host.plugins.module_utils._host_file import read_text
 from ansible_collections.llm.host.plugins.module_utils._web_server import PROPERTIES, Service, parse_service
 
-__all__ = ("ENGINES", "Caddy", "Engine", "EngineError", "Nginx", "refusals")
+__all__ = ("ENGINES", "Caddy", "Engine", "EngineError", "Haproxy", "Nginx", "haproxy_refusals", "refusals")
 
 GATEWAY = "/etc/llm-gateway"
 NGINX_CONFIG = "/etc/nginx/nginx.conf"
@@ -26,17 +26,20 @@ NGINX_LOG = "/var/log/nginx/error.log"
 CADDY_CONFIG = f"{GATEWAY}/caddy/Caddyfile"
 CADDY_UNIT = "/etc/systemd/system/caddy.service.d/50-llm-host.conf"
 CADDY_SOCKET = "/run/caddy/admin.sock"
+HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
+HAPROXY_KEPT = f"{HAPROXY_CONFIG}.before-llm-host"
 REFUSAL = re.compile(r"\[(?:emerg|crit|alert|error)\] (?:\d+#\d+: )?(.*)")
+HAPROXY_REFUSAL = re.compile(r"\[ALERT\]\s+\(\d+\) : (?:config : )?(.*)")
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
 
 
 class EngineError(Exception):
-    """The web server or systemd refused something; the text is a sentence for the user."""
+    """The server or systemd refused something; the text is a sentence for the user."""
 
 
 class Engine:
-    """One web server and its systemd unit."""
+    """One server and its systemd unit."""
 
     name: str
     title: str
@@ -137,8 +140,7 @@ class Nginx(Engine):
         return "" if code == 0 else refusals(output + error).replace(path, self.config) or (output + error).strip()
 
     def keep_foreign(self) -> None:
-        if os.path.exists(self.config) and not os.path.exists(NGINX_KEPT):
-            shutil.copy2(self.config, NGINX_KEPT)
+        _keep(self.config, NGINX_KEPT)
 
     def start(self, verb: str, timeout: int) -> None:
         self._load(verb, timeout, before=frozenset())
@@ -219,6 +221,44 @@ class Caddy(Engine):
         return (said[-1] if said else f"exit status {code}").removeprefix("Error: ").rstrip(".")
 
 
+class Haproxy(Engine):
+    """A reload makes HAProxy's master read the configuration again and start a new worker; the old one finishes what it serves."""
+
+    name = "haproxy"
+    title = "HAProxy"
+    unit = "haproxy.service"
+    config = HAPROXY_CONFIG
+    user = "haproxy"
+    directory = "/etc/llm-balancer"
+    trace = HAPROXY_KEPT
+
+    def started_as_wanted(self, service: Service, written: t.Collection[str]) -> bool:
+        # What the unit's drop-in says concerns reloads only.
+        return True
+
+    def check(self, path: str) -> str:
+        code, output, error = self._run([self._program, "-c", "-f", path])
+        return "" if code == 0 else haproxy_refusals(output + error).replace(path, self.config) or (output + error).strip()
+
+    def keep_foreign(self) -> None:
+        _keep(self.config, HAPROXY_KEPT)
+
+    def reload(self, timeout: int) -> None:
+        service = self.service()
+        before = _children(service.pid)
+        if service.stale:
+            self.systemctl("daemon-reload")
+        code, output, error = self._run(["systemctl", "reload", self.unit])
+        deadline = time.monotonic() + timeout
+        while code == 0 and time.monotonic() < deadline:
+            # A master that cannot read its configuration starts none.
+            if _children(service.pid) - before:
+                return
+            time.sleep(0.05)
+        reason = error.strip() or output.strip() or f"no new worker after {timeout} s"
+        raise EngineError(f"HAProxy did not reload with the new configuration: {reason}. See journalctl --unit {self.unit}.")
+
+
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Nginx, Caddy)}
 
 
@@ -228,8 +268,30 @@ def refusals(output: str) -> str:
     return "; ".join(dict.fromkeys(found))
 
 
+def haproxy_refusals(output: str) -> str:
+    """What HAProxy complains about, without process ids and without the sentence that there are errors."""
+    found = [match.group(1).strip() for match in map(HAPROXY_REFUSAL.search, output.splitlines()) if match]
+    return "; ".join(line for line in dict.fromkeys(found) if not line.startswith(("Error(s) found", "Fatal errors found")))
+
+
+def _keep(config: str, kept: str) -> None:
+    if os.path.exists(config) and not os.path.exists(kept):
+        shutil.copy2(config, kept)
+
+
 def _workers(master: int) -> frozenset[int]:
-    """Worker processes of this master that take new connections."""
+    """Worker processes of nginx's master that take new connections."""
+    return frozenset(child for child in _children(master) if _title(child) == "nginx: worker process")
+
+
+def _title(process: int) -> str:
+    try:
+        return (read_text(f"/proc/{process}/cmdline") or "").replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def _children(master: int) -> frozenset[int]:
     found = set()
     for entry in os.listdir("/proc") if master else ():
         if not entry.isdigit():
@@ -237,10 +299,9 @@ def _workers(master: int) -> frozenset[int]:
         try:
             with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
                 parent = file.read().rpartition(")")[2].split()[1]
-            title = (read_text(f"/proc/{entry}/cmdline") or "") if int(parent) == master else ""
         except OSError:
             continue
-        if title.replace("\0", " ").strip() == "nginx: worker process":
+        if int(parent) == master:
             found.add(int(entry))
     return frozenset(found)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gateway_preflight
-short_description: Learn in one round trip what the gateway role must know about a host before it changes anything
+short_description: Learn in one round trip what the roles gateway and balancer must know about a host before it changes anything
 version_added: 0.1.0
 author: llm.host contributors (@llm-host)
 description:
@@ -27,7 +27,7 @@ attributes:
     support: full
 options:
   program:
-    description: Name of the web server's program, which may listen on the ports already.
+    description: Name of the server's program, which may listen on the ports already.
     type: str
     default: nginx
   replaces:
@@ -36,12 +36,17 @@ options:
     type: dict
     default: {}
   ports:
-    description: TCP ports that the gateway is to listen on.
+    description: TCP ports that it is to listen on.
     type: list
     elements: int
     default: []
+  settings:
+    description: The variables in which another port can be said, for the sentence when one is taken.
+    type: list
+    elements: str
+    default: [gateway_port, gateway_http_port]
   packages:
-    description: Debian packages that the gateway needs, each a name or C(name=version).
+    description: Debian packages that it needs, each a name or C(name=version).
     type: list
     elements: str
     default: []
@@ -111,7 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
 
-VERSION_ARGUMENTS = {"nginx": "-v"}
+VERSION_ARGUMENTS = {"nginx": "-v", "haproxy": "-v"}
 
 
 def main() -> None:
@@ -120,20 +125,22 @@ def main() -> None:
             "program": {"type": "str", "default": "nginx"},
             "replaces": {"type": "dict", "default": {}},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "settings": {"type": "list", "elements": "str", "default": ["gateway_port", "gateway_http_port"]},
             "packages": {"type": "list", "elements": "str", "default": []},
             "texts": {"type": "list", "elements": "path", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
-    program = module.params["program"]
+    program, settings = module.params["program"], module.params["settings"]
+    role = settings[0].partition("_")[0]
     expected = {program, *(other for other, path in module.params["replaces"].items() if os.path.lexists(path))}
     units = [f"{name}.service" for name in expected]
     for listener in listeners(ports=module.params["ports"], units=dict.fromkeys(module.params["ports"], units)):
         if listener.program not in expected:
             module.fail_json(
-                msg=f"Port {listener.port} of this host is taken by {listener.described()}, and the gateway needs it for {program}: "
-                f"stop that program, or give the gateway another port in gateway_port or gateway_http_port."
+                msg=f"Port {listener.port} of this host is taken by {listener.described()}, and the {role} needs it for {program}: "
+                f"stop that program, or give the {role} another port in {' or '.join(settings)}."
             )
     module.exit_json(
         changed=False,

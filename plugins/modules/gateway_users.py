@@ -62,6 +62,10 @@ options:
       rate:
         description: How many requests a minute the user may make. Not written by this module.
         type: int
+      priority:
+        description: Whether the user's requests wait for those of others. Not written by this module.
+        type: str
+        choices: [interactive, batch]
   provider:
     description: The web server that reads the files.
     type: str
@@ -168,6 +172,7 @@ def main() -> None:
                     "models": {"type": "list", "elements": "str"},
                     "concurrency": {"type": "int"},
                     "rate": {"type": "int"},
+                    "priority": {"type": "str", "choices": ["interactive", "batch"]},
                 },
             },
             "provider": {"type": "str", "choices": list(FORMATS), "default": "nginx"},

@@ -59,8 +59,8 @@ def test_when_ollama_is_down_a_client_is_told_so(gateway, gpu):
         reply = gateway.request("POST", "/v1/chat/completions", who=ALICE, body={"model": "tiny", "messages": []})
     finally:
         gpu.check_output("systemctl start ollama ollama@second")
-    assert reply.status == 502
-    assert "does not answer" in reply.json()["error"]["message"]
+    assert reply.status == 503
+    assert "No model server" in reply.json()["error"]["message"]
     deadline = time.monotonic() + 30
     while gateway.request("GET", "/v1/models", who=ALICE).status != 200:
         assert time.monotonic() < deadline, "nobody touches it, and it does not come back"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._web_engines import refusals
+from ansible_collections.llm.host.plugins.module_utils._web_engines import haproxy_refusals, refusals
 from ansible_collections.llm.host.plugins.module_utils._web_server import (
     Loaded,
     Plan,
@@ -96,3 +96,13 @@ def test_files_are_those_that_exist_and_those_in_directories(tmp_path):
 def test_refusal_is_shown_once_and_without_time_stamp():
     output = '2026/11/23 09:00:00 [emerg] 12#12: unknown directive "x" in /etc/nginx/conf.d/a.conf:1\nnginx: [emerg] unknown directive "x" in /etc/nginx/conf.d/a.conf:1\n'
     assert refusals(output) == 'unknown directive "x" in /etc/nginx/conf.d/a.conf:1'
+
+
+def test_haproxy_is_quoted_without_process_ids_and_without_saying_that_there_are_errors():
+    output = (
+        "[NOTICE]   (70) : haproxy version is 2.6.12-1+deb12u3\n"
+        "[ALERT]    (70) : config : parsing [/etc/haproxy/.x:3] : unknown keyword 'nonsense' in 'global' section\n"
+        "[ALERT]    (70) : config : Error(s) found in configuration file : /etc/haproxy/.x\n"
+        "[ALERT]    (70) : config : Fatal errors found in configuration.\n"
+    )
+    assert haproxy_refusals(output) == "parsing [/etc/haproxy/.x:3] : unknown keyword 'nonsense' in 'global' section"
