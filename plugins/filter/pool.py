@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+
+from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
 
 # What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
 DEFAULT_HOST = "127.0.0.1"
@@ -41,24 +44,44 @@ def backends(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str
     ]
 
 
-def balancer_servers(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[dict[str, t.Any]]:
-    """``name``, ``address`` and ``slots`` of each instance on each of ``hosts``."""
+def balancer_pools(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[dict[str, t.Any]]:
+    """The instances on ``hosts`` by the models that their inventory declares, so that each is in one pool.
+
+    Each pool has a ``name``, the ``servers`` with their ``name``, ``address`` and ``slots``, and its ``models``. The one with the most models is the first.
+    """
+    hosts = backend_hosts(hosts, hostvars, inventory_hostname)
+    models = {host: _models(hostvars[host]) for host in hosts}
+    pools: dict[frozenset[str], list[str]] = {}
+    for host in hosts:
+        pools.setdefault(frozenset(models[host]), []).append(host)
     return [
         {
-            "name": re.sub(r"[^A-Za-z0-9_.-]", "_", f"{host}.{instance}"),
-            "address": f"{address}:{port}",
-            "slots": _slots(host, hostvars[host]),
+            "name": "instances" if len(pools) == 1 else _safe(f"pool-{members[0]}"),
+            "models": sorted(names),
+            "servers": [
+                {"name": _safe(f"{host}.{instance}"), "address": f"{address}:{port}", "slots": _slots(host, hostvars[host])}
+                for host in members
+                for address in [_address(host, hostvars[host], local=host == inventory_hostname)]
+                for instance, port in zip(_names(hostvars[host]), _ports(host, hostvars[host]))
+            ],
         }
-        for host in backend_hosts(hosts, hostvars, inventory_hostname)
-        for address in [_address(host, hostvars[host], local=host == inventory_hostname)]
-        for instance, port in zip(_names(hostvars[host]), _ports(host, hostvars[host]))
+        for names, members in sorted(pools.items(), key=lambda pool: -len(pool[0]))
     ]
+
+
+def balancer_models(pools: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """The lines of a map from each model that only some of the pools have to the names of these."""
+    where: dict[str, list[str]] = {}
+    for pool in pools:
+        for model in pool["models"]:
+            where.setdefault(model, []).append(pool["name"])
+    return "".join(f"{model} {','.join(names)}\n" for model, names in sorted(where.items()) if len(names) < len(pools))
 
 
 def backend_problems(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
     """Why the instances cannot be reached, as a sentence; none when they can."""
     try:
-        balancer_servers(hosts, hostvars, inventory_hostname)
+        balancer_pools(hosts, hostvars, inventory_hostname)
     except AnsibleFilterError as error:
         return [str(error)]
     return []
@@ -87,6 +110,20 @@ def _instances(variables: t.Mapping[str, t.Any]) -> t.Any:
 
 def _names(variables: t.Mapping[str, t.Any]) -> list[str]:
     return [str(instance.get("name", instance.get("port", ""))) for instance in _instances(variables) if isinstance(instance, t.Mapping)]
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+
+
+def _models(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """Names of the declared models; what is wrong with them, the role ollama_models says."""
+    found = set()
+    for entry in variables.get("ollama_models") or ():
+        with contextlib.suppress(InvalidName, AttributeError, KeyError, TypeError):
+            if entry.get("state", "present") != "absent":
+                found.add(ModelName.parse(entry["name"]).key)
+    return sorted(found)
 
 
 def _slots(host: str, variables: t.Mapping[str, t.Any]) -> int:
@@ -133,5 +170,6 @@ class FilterModule:
             "backend_hosts": backend_hosts,
             "backend_problems": backend_problems,
             "backends": backends,
-            "balancer_servers": balancer_servers,
+            "balancer_models": balancer_models,
+            "balancer_pools": balancer_pools,
         }

@@ -67,7 +67,9 @@ def answers(agent) -> Answers:
         result["id"]: Answer(requests[result["id"]], result["address"], tuple(result["replies"]), tuple(seen.pop(result["id"], ())))
         for result in found["results"]
     }
-    return Answers(of, [request for rest in seen.values() for request in rest])
+    # The balancer looks after the backend, too.
+    rest = [request for requests in seen.values() for request in requests if request["headers"].get("user-agent") != "llm-balancer"]
+    return Answers(of, rest)
 
 
 def _job(request: Request) -> dict[str, t.Any]:

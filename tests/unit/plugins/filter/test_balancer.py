@@ -10,7 +10,7 @@ import json
 import pytest
 
 from ansible_collections.llm.host.plugins.filter.balancer import FilterModule
-from ansible_collections.llm.host.plugins.filter.pool import backend_problems, balancer_servers
+from ansible_collections.llm.host.plugins.filter.pool import backend_problems, balancer_models, balancer_pools
 
 FILTERS = FilterModule().filters()
 SETTINGS = {
@@ -50,7 +50,45 @@ ERROR = {"openai": "api_error", "anthropic": "overloaded_error", "code": "busy",
     ],
 )
 def test_servers(hosts, expected):
-    assert [tuple(server.values()) for server in balancer_servers(hosts, hosts, "me")] == expected
+    (pool,) = balancer_pools(hosts, hosts, "me")
+    assert pool["name"] == "instances"
+    assert [tuple(server.values()) for server in pool["servers"]] == expected
+
+
+def library(address: str, *models: str) -> dict[str, object]:
+    return {"ollama_host": address, "ollama_models": [{"name": name} for name in models]}
+
+
+def test_hosts_with_the_same_models_are_one_pool_and_each_instance_is_in_one():
+    hosts = {
+        "gpu-1": library("10.0.0.1", "tiny", "embed"),
+        "gpu-2": library("10.0.0.2", "embed:latest", "TINY"),
+        "gpu-3": library("10.0.0.3", "tiny", "embed", "large:70b"),
+        "gpu-4": {"ollama_host": "10.0.0.4"},
+    }
+    pools = balancer_pools(hosts, hosts, "edge")
+    assert [(pool["name"], [server["name"] for server in pool["servers"]]) for pool in pools] == [
+        ("pool-gpu-3", ["gpu-3.default"]),
+        ("pool-gpu-1", ["gpu-1.default", "gpu-2.default"]),
+        ("pool-gpu-4", ["gpu-4.default"]),
+    ]
+    full = "registry.ollama.ai/library"
+    assert balancer_models(pools).splitlines() == [
+        f"{full}/embed:latest pool-gpu-3,pool-gpu-1",
+        f"{full}/large:70b pool-gpu-3",
+        f"{full}/tiny:latest pool-gpu-3,pool-gpu-1",
+    ]
+
+
+def test_what_all_pools_have_needs_no_word():
+    hosts = {"gpu-1": library("10.0.0.1", "tiny"), "gpu-2": library("10.0.0.2", "tiny", "embed")}
+    assert balancer_models(balancer_pools(hosts, hosts, "edge")) == "registry.ollama.ai/library/embed:latest pool-gpu-2\n"
+
+
+@pytest.mark.parametrize("models", [None, "tiny", [{}], ["tiny"], [{"name": "not a name"}], [{"name": "gone", "state": "absent"}]])
+def test_declarations_that_the_role_ollama_models_refuses_or_removes_name_no_model(models):
+    (pool,) = balancer_pools(["me"], {"me": {"ollama_models": models}}, "me")
+    assert pool["models"] == []
 
 
 @pytest.mark.parametrize("parallel", [0, -1, "many", []])
