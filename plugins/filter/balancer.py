@@ -10,7 +10,6 @@ import typing as t
 from ansible_collections.llm.host.plugins.plugin_utils._balancer import (
     balancer_limits,
     balancer_problems,
-    balancer_serving,
     balancer_texts,
     balancer_users,
 )
@@ -23,7 +22,6 @@ class FilterModule:
         return {
             "balancer_limits": balancer_limits,
             "balancer_problems": balancer_problems,
-            "balancer_serving": balancer_serving,
             "balancer_texts": balancer_texts,
             "balancer_users": balancer_users,
         }

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import collections
-import csv
 import typing as t
 
 from ansible_collections.llm.host.plugins.plugin_utils._gateway_texts import error_bodies
 
-__all__ = ("balancer_limits", "balancer_problems", "balancer_serving", "balancer_texts", "balancer_users")
+__all__ = ("balancer_limits", "balancer_problems", "balancer_texts", "balancer_users")
 
 # Lower goes first.
 PRIORITIES = {"interactive": 0, "batch": 1}
@@ -53,12 +52,6 @@ def balancer_texts(error: t.Mapping[str, str], limit: str = "") -> dict[str, str
         shape: "'" + body.replace("%", "%%").replace("'", "'\\''").replace("#", f"%[{limit}]" if limit else "#") + "'"
         for shape, body in zip(("ollama", "openai", "anthropic"), error_bodies(error))
     }
-
-
-def balancer_serving(stat: str) -> list[str]:
-    """The servers that take requests, or that an administrator took out, by what HAProxy's ``show stat`` prints."""
-    rows = csv.DictReader(stat.removeprefix("# ").splitlines())
-    return [row["svname"] for row in rows if row["status"].startswith(("UP", "DRAIN", "MAINT"))]
 
 
 def _given(user: t.Mapping[str, t.Any], option: str, default: t.Any) -> t.Any:

@@ -9,15 +9,19 @@ local instances = {}
 -- Seconds. Who does not answer within them is left out.
 local TIMEOUT = 3
 
--- Those of a pool that are up and not drained, in the order of their names: {pool, name, address, slots, busy}.
+-- Those of a pool that are up and not drained, in the order of their names: {pool, name, address, slots, busy}. Who waits for any of them counts
+-- as a part for each.
 function instances.serving(pool)
-  local found = {}
+  local found, waiting = {}, core.backends[pool]:get_stats().qcur or 0
   for name, server in pairs(core.backends[pool].servers) do
     local stats = server:get_stats()
     if stats.status:find("^UP") then
       local busy = (stats.scur or 0) + (stats.qcur or 0)
       found[#found + 1] = {pool = pool, name = name, address = server:get_addr(), slots = stats.slim or 1, busy = busy}
     end
+  end
+  for _, instance in ipairs(found) do
+    instance.busy = instance.busy + waiting / #found
   end
   table.sort(found, function(one, other) return one.name < other.name end)
   return found

@@ -151,8 +151,3 @@ def test_texts_are_quoted_for_the_configuration_and_hold_what_clients_read():
     assert read["ollama"] == {"error": "It's 100 % busy, %[var(txn.rate)] run."}
     assert read["openai"]["error"]["code"] == "busy"
     assert read["anthropic"]["error"]["type"] == "overloaded_error"
-
-
-def test_an_instance_that_is_down_does_not_serve_and_one_that_was_taken_out_is_as_wanted():
-    stat = "# pxname,svname,status,weight,\ninstances,a,UP,1,\ninstances,b,DOWN,1,\ninstances,c,DRAIN,0,\ninstances,d,UP 1/3,1,\n\n"
-    assert FILTERS["balancer_serving"](stat) == ["a", "c", "d"]
