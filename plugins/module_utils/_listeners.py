@@ -10,9 +10,11 @@ import re
 import typing as t
 from pathlib import Path
 
-__all__ = ("Listener", "listeners")
+__all__ = ("Listener", "listeners", "reachable")
 
 LISTEN = "0A"
+# The kernel writes an address as numbers of 32 bits, each with its last byte first: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104.
+LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
 UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket))(?:/|$)")
 
 
@@ -44,11 +46,7 @@ def listeners(
     """
     sockets: dict[str, tuple[int, int]] = {}
     for table in ("net/tcp", "net/tcp6"):
-        try:
-            lines = (proc / table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for fields in map(str.split, lines):
+        for fields in _sockets(proc / table):
             port = int(fields[1].rpartition(":")[2], 16)
             if fields[3] == LISTEN and port in ports:
                 sockets[fields[9]] = (port, int(fields[7]))
@@ -61,6 +59,24 @@ def listeners(
         # One Listener a port: a server that listens on IPv4 and IPv6, or forked workers, are one owner.
         found[port] = owners.get(inode) or _likely_owner(port, uid, (units or {}).get(port, ()), processes)
     return [found[port] for port in sorted(found)]
+
+
+def reachable(ports: t.Collection[int], proc: Path = Path("/proc")) -> set[int]:
+    """Those of ``ports`` on which somebody listens at another address than loopback."""
+    found = set()
+    for table in ("net/tcp", "net/tcp6"):
+        for fields in _sockets(proc / table):
+            address, _, port = fields[1].rpartition(":")
+            if fields[3] == LISTEN and int(port, 16) in ports and not LOOPBACK.fullmatch(address):
+                found.add(int(port, 16))
+    return found
+
+
+def _sockets(table: Path) -> list[list[str]]:
+    try:
+        return [line.split() for line in table.read_text().splitlines()[1:]]
+    except OSError:
+        return []
 
 
 def _owners(sockets: t.Mapping[str, tuple[int, int]], processes: t.Iterable[Path]) -> dict[str, Listener]:

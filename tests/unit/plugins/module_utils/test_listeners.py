@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._listeners import Listener, listeners
+from ansible_collections.llm.host.plugins.module_utils._listeners import Listener, listeners, reachable
 
 
 def test_a_real_listener_is_found_with_its_process():
@@ -53,3 +53,15 @@ def test_a_process_of_the_expected_unit_is_the_owner_where_sockets_cannot_be_see
 def test_a_process_of_another_unit_is_not(recorded):
     (recorded / "812" / "fd" / "3").unlink()
     assert listeners(ports={11434}, units={11434: ["ollama.service"]}, proc=recorded) == [Listener(port=11434)]
+
+
+def test_only_what_listens_beyond_loopback_can_be_reached(tmp_path):
+    (tmp_path / "net").mkdir()
+    listening = {
+        "tcp": ["0500007F:0001", "00000000:0002", "0700140A:0003"],
+        "tcp6": [f"{'0' * 24}01000000:0004", f"{'0' * 16}FFFF00000100007F:0005", f"{'0' * 32}:0006"],
+    }
+    for table, sockets in listening.items():
+        (tmp_path / "net" / table).write_text("header\n" + "".join(f"0: {socket} 0:0 0A 0:0 0:0 0 0 0 4711 1\n" for socket in sockets))
+    assert reachable({1, 2, 3, 4, 5, 6}, proc=tmp_path) == {2, 3, 6}
+    assert reachable({1, 3}, proc=tmp_path) == {3}

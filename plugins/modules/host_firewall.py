@@ -1,0 +1,222 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_firewall
+short_description: Let only some addresses reach some TCP ports of a host
+version_added: 0.1.0
+author: llm.host contributors (@llm-host)
+description:
+  - Keeps a table of nftables, C(inet llm_host), which concerns O(ports) and nothing else. It never touches other tables, and no other
+    rule can let in what it refuses. What it refuses is answered with a TCP reset, so that whoever is shut out by mistake sees it at once.
+  - What comes from the host itself is let in, over loopback as well as over its own addresses.
+  - The service C(llm-host-firewall) loads the table at boot, before the network is up. A drop-in of C(nftables.service), which empties the kernel
+    of all tables when it is reloaded or stopped, puts this one back.
+  - Whether the table is to be loaded is decided from what the kernel has. A run that was killed between writing and loading is finished by
+    the next one, and a table that somebody changed or flushed is put back.
+  - C(nft) loads the rules in an empty network namespace first. Rules that it refuses never get into their place.
+extends_documentation_fragment:
+  - llm.host.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  ports:
+    description: The TCP ports to close for all but O(sources). Without any, and nothing to O(keep), table, service and files are removed.
+    type: list
+    elements: int
+    required: true
+  sources:
+    description: Addresses and networks, of IPv4 and IPv6, that may reach them.
+    type: list
+    elements: str
+    default: []
+  keep:
+    description:
+      - Which ports that an earlier run closed, and that O(ports) does not name, stay closed.
+      - V(listening) keeps those on which somebody still listens at another address than loopback, V(all) keeps all, for as long as
+        the programs that listen there are not yet stopped, V(none) keeps none.
+    type: str
+    choices: [all, listening, none]
+    default: listening
+  leave:
+    description: Ports that V(listening) of O(keep) does not keep, because who listens there is about to leave.
+    type: list
+    elements: int
+    default: []
+notes:
+  - Needs C(nft), and C(unshare) of util-linux.
+"""
+
+EXAMPLES = r"""
+- name: Only the gateway reaches Ollama
+  llm.host.host_firewall:
+    ports: [11434, 11435]
+    sources: [10.20.0.5]
+
+- name: What is not there needs no rules
+  llm.host.host_firewall:
+    ports: []
+"""
+
+RETURN = r"""
+actions:
+  description:
+    - What was done, or would be in check mode. Any of V(write), V(enable), V(start), V(load), V(disable), V(drop), V(remove).
+  type: list
+  elements: str
+  returned: success
+  sample: [write, load]
+kept:
+  description: Ports that are closed and that O(ports) does not name.
+  type: list
+  elements: int
+  returned: success
+  sample: [11435]
+"""
+
+import contextlib
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.llm.host.plugins.module_utils._firewall import (
+    CONFIG,
+    DROP_IN,
+    TABLE,
+    UNIT,
+    UNIT_FILE,
+    Plan,
+    closed_ports,
+    drop_in,
+    make_plan,
+    ruleset,
+    unit_file,
+)
+from ansible_collections.llm.host.plugins.module_utils._host_file import HostFile, read_text
+from ansible_collections.llm.host.plugins.module_utils._listeners import reachable
+from ansible_collections.llm.host.plugins.module_utils._units import UnitError, Units
+
+EMPTIED_BY = "nftables.service"
+
+
+class Firewall:
+    """The table in the kernel, the unit that loads it, and their files."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._run = module.run_command
+        self._nft = module.get_bin_path("nft") or ""
+
+    @property
+    def installed(self) -> bool:
+        return bool(self._nft)
+
+    def ensure(self, ports: t.Collection[int], sources: t.Sequence[str], *, check_mode: bool) -> dict[str, t.Any]:
+        """Make it so, but in check mode; returns what a module returns."""
+        text, nft = ruleset(ports, sources), self._nft or "/usr/sbin/nft"
+        # The rules last: they say which ports are closed, also to the run after one that was killed.
+        files = [HostFile(DROP_IN, drop_in(nft)), HostFile(UNIT_FILE, unit_file(nft)), HostFile(CONFIG, text)]
+        table, wanted_table = self._table(), self._tried(text) if ports else ""
+        unit = Units(self._run).states([UNIT])[0]
+        plan = make_plan(
+            wanted=bool(ports),
+            differing=[file.path for file in files if ports and file.differs()],
+            existing=[file.path for file in files if os.path.lexists(file.path)],
+            enabled=unit.enabled,
+            running=unit.running,
+            table=table,
+            wanted_table=wanted_table,
+        )
+        diff = [_diff(file.path, read_text(file.path) or "", file.content) for file in files if file.path in plan.write]
+        diff += [_diff(path, read_text(path) or "", "") for path in plan.remove]
+        if table != wanted_table:
+            diff.append(_diff(f"table {TABLE}", table, wanted_table))
+        if not check_mode:
+            self._apply(plan, files)
+        return {"changed": plan.changed, "actions": plan.actions, "diff": diff}
+
+    def _table(self) -> str:
+        """The rules that the kernel has, as nft prints them; empty where there are none."""
+        if not self._nft:
+            return ""
+        code, output = self._run([self._nft, "--stateless", "list", "table", *TABLE.split()])[:2]
+        return output if code == 0 else ""
+
+    def _tried(self, text: str) -> str:
+        """The same of a ruleset that is loaded where nothing else is: each version of nft prints rules in its own way."""
+        if not self._nft:
+            return ""
+        script = f"{self._nft} -f - && {self._nft} --stateless list table {TABLE}"
+        return self._must("unshare", "--net", "sh", "-c", script, data=text)
+
+    def _apply(self, plan: Plan, files: t.Sequence[HostFile]) -> None:
+        for file in files:
+            if file.path in plan.write:
+                file.write()
+        if plan.disable:
+            self._must("systemctl", "disable", "--now", UNIT)
+        if plan.drop and self._table():
+            self._must(self._nft, f"delete table {TABLE}")
+        for path in plan.remove:
+            os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(path))
+        if plan.write or plan.remove or any(unit.needs_reload for unit in Units(self._run).states([UNIT, EMPTIED_BY])):
+            self._must("systemctl", "daemon-reload")
+        if plan.enable:
+            self._must("systemctl", "enable", UNIT)
+        if plan.start or plan.load:
+            self._must("systemctl", "start" if plan.start else "reload", UNIT)
+
+    def _must(self, *command: str, data: str | None = None) -> str:
+        code, output, error = self._run(list(command), data=data)
+        if code != 0:
+            raise UnitError(f"{' '.join(command)} failed: {error.strip() or output.strip()}")
+        return str(output)
+
+
+def _diff(name: str, before: str, after: str) -> dict[str, str]:
+    return {"before_header": name, "after_header": name, "before": before, "after": after}
+
+
+def ports_to_keep(params: t.Mapping[str, t.Any]) -> set[int]:
+    closed = closed_ports(read_text(CONFIG)) - set(params["ports"])
+    if params["keep"] == "listening":
+        return reachable(closed - set(params["leave"]))
+    return set(closed) if params["keep"] == "all" else set()
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "ports": {"type": "list", "elements": "int", "required": True},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "keep": {"type": "str", "choices": ["all", "listening", "none"], "default": "listening"},
+            "leave": {"type": "list", "elements": "int", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    module.run_command_environ_update = {"LANG": "C", "LC_ALL": "C"}
+    firewall = Firewall(module)
+    try:
+        kept = ports_to_keep(module.params)
+        ports = {*module.params["ports"], *kept}
+        if ports and not firewall.installed and not module.check_mode:
+            module.fail_json(msg="nft is not on this host: install Debian's package nftables first.")
+        result = firewall.ensure(ports, module.params["sources"], check_mode=module.check_mode)
+    except (UnitError, OSError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(kept=sorted(kept), **result)
+
+
+if __name__ == "__main__":
+    main()
