@@ -39,6 +39,16 @@ options:
     type: list
     elements: str
     default: []
+  paths:
+    description: Paths to look for.
+    type: list
+    elements: path
+    default: []
+  names:
+    description: Names of hosts whose addresses are to be looked up. An address stands for itself.
+    type: list
+    elements: str
+    default: []
   ports:
     description: TCP ports that are about to be used.
     type: list
@@ -92,6 +102,17 @@ programs:
   type: list
   elements: str
   sample: [zstd]
+paths:
+  description: Those of O(paths) that exist, in the same order.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/llm-host/firewall.nft]
+addresses:
+  description: The addresses of each of O(names), as this host knows them, none where it knows none.
+  returned: always
+  type: dict
+  sample: {edge-01: ["10.20.0.5"]}
 listeners:
   description: Who listens on each of O(ports) that is in use. Only root sees programs of other users.
   returned: always
@@ -114,7 +135,9 @@ listeners:
 """
 
 import grp
+import os
 import platform
+import socket
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -127,12 +150,22 @@ def existing_groups(names: list[str]) -> list[str]:
     return [name for name in names if name in known]
 
 
+def addresses(name: str) -> list[str]:
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return sorted({str(entry[4][0]) for entry in found})
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "architectures": {"type": "list", "elements": "str", "default": []},
             "groups": {"type": "list", "elements": "str", "default": []},
             "programs": {"type": "list", "elements": "str", "default": []},
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "names": {"type": "list", "elements": "str", "default": []},
             "ports": {
                 "type": "list",
                 "elements": "dict",
@@ -165,6 +198,8 @@ def main() -> None:
         architecture=architecture,
         groups=existing_groups(params["groups"]),
         programs=[name for name in params["programs"] if module.get_bin_path(name)],
+        paths=[path for path in params["paths"] if os.path.lexists(path)],
+        addresses={name: addresses(name) for name in params["names"]},
         listeners=[listener.as_dict() for listener in found],
     )
 

@@ -40,3 +40,9 @@ def test_a_port_of_another_program_is_refused_with_advice():
         result = call(ports=[{"port": port, "unit": "ollama.service", "advice": "take another"}])
     assert result["msg"].startswith(f"Port {port} is wanted by ollama.service but ")
     assert result["msg"].endswith("listens there: take another.")
+
+
+def test_names_stand_for_the_addresses_that_the_host_knows():
+    result = call(names=["127.0.0.9", "fd00::5", "no-such-name.invalid"], paths=["/no/such/path", "/proc"])
+    assert result["addresses"] == {"127.0.0.9": ["127.0.0.9"], "fd00::5": ["fd00::5"], "no-such-name.invalid": []}
+    assert result["paths"] == ["/proc"]
