@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import ipaddress
 import typing as t
 
 from ansible_collections.llm.host.plugins.plugin_utils._gateway_texts import error_bodies
@@ -25,6 +26,7 @@ def balancer_problems(settings: t.Mapping[str, t.Any]) -> list[str]:
     """One sentence for each thing that is wrong; ``settings`` are the role's variables without their prefix, and what it knows of others."""
     return [
         *_port_problems(settings),
+        *_source_problems(settings),
         *_number_problems(settings),
         *_user_problems(settings["users"]),
         *_server_problems(settings["servers"]),
@@ -76,6 +78,14 @@ def _port_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
                 yield f"{name} {port} is also the port of {other}: give each its own."
     if own["balancer_port"] == own["balancer_metrics_port"]:
         yield f"balancer_port and balancer_metrics_port are both {settings['port']}: give each its own, or set balancer_metrics_port to 0."
+
+
+def _source_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    try:
+        if settings["source"]:
+            ipaddress.ip_address(settings["source"].strip("[] "))
+    except ValueError:
+        yield f"balancer_source {settings['source']!r} is not an address: write one that this host has, such as 10.20.0.5, or leave it out."
 
 
 def _number_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:

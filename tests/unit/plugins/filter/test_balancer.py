@@ -16,6 +16,7 @@ FILTERS = FilterModule().filters()
 SETTINGS = {
     "port": 11400,
     "metrics_port": 8405,
+    "source": "",
     "queue": 256,
     "queue_timeout": 120,
     "concurrency": 16,
@@ -125,6 +126,8 @@ def test_only_users_with_limits_of_their_own_are_in_the_map():
         pytest.param({"port": 443}, "balancer_port 443 is also the port of gateway_port", id="port-of-the-gateway"),
         pytest.param({"port": 11434}, "balancer_port 11434 is also the port of the instance me.default", id="port-of-an-instance"),
         pytest.param({"port": 8405}, "balancer_port and balancer_metrics_port are both 8405", id="both-ports-the-same"),
+        pytest.param({"source": "edge"}, "balancer_source 'edge' is not an address", id="source-that-is-a-name"),
+        pytest.param({"source": "[fd00::5]"}, "", id="source-in-brackets"),
         pytest.param({"queue": 0}, "balancer_queue 0", id="no-queue"),
         pytest.param({"queue_timeout": 301}, "balancer_queue_timeout 301 is not a wait", id="waits-too-long"),
         pytest.param({"timeout": 100}, "is not less than gateway_timeout 100", id="the-gateway-gives-up-first"),
