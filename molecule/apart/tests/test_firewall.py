@@ -1,0 +1,191 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who reaches the instances of a host, tried from the gateway, from a stranger, and from the host itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+
+import pytest
+import testinfra
+from conftest import ROOT, address
+
+GPU, EDGE = "gpu", "edge"
+PORTS = (11434, 11444)
+FREE = 8099
+RULES = "/etc/llm-host/firewall.nft"
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
+    print("open")
+except ConnectionRefusedError:
+    print("refused")
+"""
+
+
+def sh(name: str, *command: str) -> str:
+    return subprocess.run(["docker", "exec", name, *command], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def listen(name: str, port: int) -> None:
+    sh(name, "sh", "-c", f"setsid python3 -m http.server --bind 0.0.0.0 {port} >/dev/null 2>&1 </dev/null &")
+    sh(name, "timeout", "10", "sh", "-c", f"until ss -Hltn sport = {port} | grep -q .; do sleep 0.1; done")
+
+
+def leave(name: str, port: int) -> None:
+    sh(name, "pkill", "-f", f"http.server --bind 0.0.0.0 {port}")
+    sh(name, "timeout", "10", "sh", "-c", f"while ss -Hltn sport = {port} | grep -q .; do sleep 0.1; done")
+
+
+def reaches(name: str, target: str, port: int) -> str:
+    return sh(name, "python3", "-c", CONNECT, address(target), str(port))
+
+
+def throwaway(name: str, image: str) -> t.Iterator[str]:
+    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)
+    subprocess.run([ROOT / "tests/lab/lab", "run", name, image, "--network", "llm-host-lab"], check=True)
+    yield name
+    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def stranger() -> t.Iterator[str]:
+    yield from throwaway("stranger", "debian13")
+
+
+@pytest.fixture(scope="module", params=["debian12", "debian13"])
+def walled(request) -> t.Iterator[str]:
+    """A host of the test's own: when nftables is emptied there, the engine's resolver goes with it."""
+    for name in throwaway(f"walled-{request.param}", request.param):
+        sh(name, "sh", "-c", "apt-get update -qq && apt-get install -y -qq --no-install-recommends nftables >/dev/null 2>&1")
+        for port in (*PORTS, FREE):
+            listen(name, port)
+        yield name
+
+
+class Closed(t.NamedTuple):
+    """What the module says, and then who it is about."""
+
+    changed: bool
+    actions: list[str]
+    kept: list[int]
+
+
+def close(name: str, *options: str, **arguments: t.Any) -> Closed:
+    command = ["ansible", name, "-i", f"{name},", "-c", "community.docker.docker", "-u", "root", *options]
+    command += ["-m", "llm.host.host_firewall", "-a", json.dumps(arguments)]
+    environment = {**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1])
+    return Closed(result["changed"], result["actions"], result["kept"])
+
+
+@pytest.fixture
+def gpu():
+    return testinfra.get_host(f"docker://{GPU}")
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_the_gateway_and_the_host_itself_reach_the_instances_and_a_stranger_does_not(stranger, port):
+    assert [reaches(name, GPU, port) for name in (EDGE, GPU, stranger)] == ["open", "open", "refused"]
+
+
+def test_a_stranger_reaches_what_is_not_ours_to_protect(stranger):
+    listen(GPU, FREE)
+    try:
+        assert reaches(stranger, GPU, FREE) == "open"
+    finally:
+        leave(GPU, FREE)
+
+
+def test_it_goes_with_the_private_address_and_comes_back_with_it(run_playbook, stranger, gpu):
+    run = run_playbook("site.yml", "--limit", GPU, "-e", "ollama_host=127.0.0.1")
+    try:
+        assert run.code == 0, run.output[-3000:]
+        assert gpu.run("nft list table inet llm_host").rc != 0
+        assert not gpu.file(RULES).exists
+    finally:
+        run = run_playbook("site.yml", "--limit", GPU)
+    assert run.code == 0, run.output[-3000:]
+    assert [reaches(name, GPU, PORTS[0]) for name in (EDGE, stranger)] == ["open", "refused"]
+
+
+def test_verify_yml_misses_a_table_that_somebody_flushed_and_site_yml_puts_it_back(run_playbook, stranger, gpu):
+    gpu.check_output("nft delete table inet llm_host")
+    assert reaches(stranger, GPU, PORTS[0]) == "open"
+    assert run_playbook("playbooks/verify.yml", "--limit", GPU).code != 0
+    run = run_playbook("site.yml", "--limit", GPU)
+    assert (run.code, run.changed) == (0, {GPU: 1}), run.output[-3000:]
+    assert reaches(stranger, GPU, PORTS[0]) == "refused"
+
+
+def test_who_is_not_private_is_refused_in_one_sentence(run_playbook):
+    run = run_playbook("site.yml", "--limit", GPU, "-e", "balancer_source=192.0.2.5")
+    assert run.code != 0
+    assert run.changed == {GPU: 0}
+    assert f"cannot let in the gateway {EDGE}, whose balancer_source 192.0.2.5 is not in a private network" in run.failures[0]
+
+
+def test_what_check_mode_announces_is_done_and_only_once(walled, stranger):
+    wanted = {"ports": list(PORTS), "sources": [address(EDGE)]}
+    announced = close(walled, "--check", **wanted)
+    assert reaches(stranger, walled, PORTS[0]) == "open"
+    assert close(walled, **wanted) == announced == Closed(True, ["write", "enable", "start"], [])
+    assert close(walled, **wanted) == Closed(False, [], [])
+    assert [reaches(name, walled, port) for name in (EDGE, stranger) for port in (*PORTS, FREE)] == [
+        "open",
+        "open",
+        "open",
+        "refused",
+        "refused",
+        "open",
+    ]
+
+
+@pytest.mark.parametrize("command", ["reload nftables", "restart nftables", "stop nftables", "start nftables"])
+def test_it_survives_what_empties_nftables(walled, stranger, command):
+    sh(walled, "systemctl", "start", "nftables")
+    sh(walled, "nft", "add table inet of_somebody_else")
+    sh(walled, "systemctl", *command.split())
+    assert reaches(stranger, walled, PORTS[0]) == "refused"
+    assert close(walled, "--check", ports=list(PORTS), sources=[address(EDGE)]) == Closed(False, [], [])
+
+
+def test_a_table_that_somebody_changed_is_put_back_and_other_tables_stay(walled, stranger):
+    sh(walled, "nft", "add table inet of_somebody_else")
+    sh(walled, "nft", "insert rule inet llm_host closed accept")
+    assert reaches(stranger, walled, PORTS[0]) == "open"
+    assert close(walled, ports=list(PORTS), sources=[address(EDGE)]) == Closed(True, ["load"], [])
+    assert reaches(stranger, walled, PORTS[0]) == "refused"
+    assert "table inet of_somebody_else" in sh(walled, "nft", "list", "tables")
+
+
+def test_it_is_there_after_a_boot(walled, stranger):
+    subprocess.run(["docker", "restart", "--time", "30", walled], check=True, capture_output=True)
+    for port in (*PORTS, FREE):
+        listen(walled, port)
+    assert [reaches(stranger, walled, port) for port in (*PORTS, FREE)] == ["refused", "refused", "open"]
+
+
+def test_a_port_stays_closed_for_as_long_as_somebody_listens_there(walled, stranger):
+    fewer = {"ports": [PORTS[0]], "sources": [address(EDGE)]}
+    assert close(walled, **fewer).kept == [PORTS[1]]
+    assert reaches(stranger, walled, PORTS[1]) == "refused"
+    leave(walled, PORTS[1])
+    assert close(walled, keep="all", **fewer) == Closed(False, [], [PORTS[1]])
+    assert close(walled, **fewer) == Closed(True, ["write", "load"], [])
+
+
+def test_it_is_removed_without_a_trace(walled, stranger):
+    announced = close(walled, "--check", ports=[], leave=[PORTS[0]])
+    assert close(walled, ports=[], leave=[PORTS[0]]) == announced == Closed(True, ["disable", "drop", "remove"], [])
+    assert close(walled, ports=[]) == Closed(False, [], [])
+    assert reaches(stranger, walled, PORTS[0]) == "open"
+    assert sh(walled, "find", "/etc", "-name", "*llm-host*", "-not", "-name", "*.crt", "-not", "-name", "*.pem") == ""
+    assert "llm_host" not in sh(walled, "nft", "list", "tables")
