@@ -14,12 +14,13 @@ import os
 import re
 import typing as t
 
-__all__ = ("Plan", "UnitError", "UnitState", "Units", "make_plan", "modification_times")
+__all__ = ("Plan", "UnitError", "UnitState", "Units", "make_plan", "modification_times", "of_unit")
 
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths",
     "EnvironmentFiles", "ExecMainStartTimestamp", "NRestarts", "MainPID",
 )  # fmt: skip
+DIRECTORY = "/etc/systemd/system"
 RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
@@ -79,6 +80,14 @@ def make_plan(state: UnitState, *, pending: t.Sequence[str], changed_at: t.Mappi
         restart=restart,
         reasons=tuple(reasons) if restart else (),
     )
+
+
+def of_unit(state: UnitState, paths: t.Iterable[str]) -> list[str]:
+    """Those of ``paths`` that are this unit's, of which systemd may not know yet."""
+    template = re.sub(r"@[^.]*\.", "@.", state.name)
+    own = {*state.files, f"{DIRECTORY}/{state.name}", f"{DIRECTORY}/{template}"}
+    folders = tuple(f"{DIRECTORY}/{name}.d/" for name in (state.name, template))
+    return [path for path in paths if path in own or path.startswith(folders)]
 
 
 class Units:

@@ -41,10 +41,15 @@ options:
         required: true
   pending:
     description:
-      - What this run has changed, or would change in check mode, for which a running unit must be restarted.
+      - What this run has changed, or would change in check mode, for which all running units must be restarted.
       - Only needed to foresee a restart in check mode; outside it the state of the host says the same.
     type: list
     elements: str
+    default: []
+  written:
+    description: The files that this run has written, or would write in check mode. A running unit is restarted for those that are its own.
+    type: list
+    elements: path
     default: []
   watch:
     description: Further paths from which the running process was started, such as the link to the program.
@@ -106,7 +111,15 @@ from urllib.error import HTTPError
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.llm.host.plugins.module_utils._units import Plan, UnitError, Units, make_plan, modification_times
+from ansible_collections.llm.host.plugins.module_utils._units import (
+    Plan,
+    UnitError,
+    Units,
+    UnitState,
+    make_plan,
+    modification_times,
+    of_unit,
+)
 
 ARGUMENTS: dict[str, t.Any] = {
     "instances": {
@@ -116,6 +129,7 @@ ARGUMENTS: dict[str, t.Any] = {
         "options": {"unit": {"type": "str", "required": True}, "url": {"type": "str", "required": True}},
     },
     "pending": {"type": "list", "elements": "str", "default": []},
+    "written": {"type": "list", "elements": "path", "default": []},
     "watch": {"type": "list", "elements": "path", "default": ["/usr/local/bin/ollama"]},
     "version": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 120},
@@ -164,11 +178,14 @@ def main() -> None:
     params: dict[str, t.Any] = module.params
     units = Units(module.run_command)
     urls = {entry["unit"]: entry["url"] for entry in params["instances"]}
+
+    def plan_for(state: UnitState) -> Plan:
+        pending = [*params["pending"], *(f"{path} changed" for path in of_unit(state, params["written"]))]
+        return make_plan(state, pending=pending, changed_at=modification_times((*state.files, *params["watch"])))
+
     try:
         before = units.states(list(urls))
-        plans = [
-            make_plan(state, pending=params["pending"], changed_at=modification_times((*state.files, *params["watch"]))) for state in before
-        ]
+        plans = [plan_for(state) for state in before]
         if not module.check_mode:
             units.apply(plans)
     except UnitError as exc:

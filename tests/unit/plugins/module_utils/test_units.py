@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._units import Plan, UnitError, Units, UnitState, make_plan
+from ansible_collections.llm.host.plugins.module_utils._units import Plan, UnitError, Units, UnitState, make_plan, of_unit
 
 RUNNING = UnitState("ollama.service", loaded=True, active="active", enabled=True, started=100.0)
 SHOW = """Id=ollama.service
@@ -47,6 +47,24 @@ MainPID=812
 )  # fmt: skip
 def test_plan(state, pending, changed_at, plan):
     assert make_plan(state, pending=pending, changed_at=changed_at) == plan
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "own"),
+    [
+        pytest.param("ollama.service", "/etc/systemd/system/ollama.service", True, id="its-unit"),
+        pytest.param("ollama.service", "/etc/systemd/system/ollama.service.d/10-llm-host.conf", True, id="a-drop-in-that-is-new"),
+        pytest.param("ollama.service", "/etc/systemd/system/ollama@.service", False, id="the-template-of-the-others"),
+        pytest.param("ollama.service", "/etc/systemd/system/ollama@gpu1.service.d/10-llm-host.conf", False, id="settings-of-another"),
+        pytest.param("ollama@gpu1.service", "/etc/systemd/system/ollama@.service", True, id="its-template"),
+        pytest.param(
+            "ollama@gpu1.service", "/etc/systemd/system/ollama@gpu10.service.d/secret.env", False, id="another-whose-name-begins-so"
+        ),
+        pytest.param("ollama@gpu1.service", "/etc/known.env", True, id="what-systemd-knows-as-its-own"),
+    ],
+)
+def test_an_instance_is_concerned_by_its_own_files_only(name, path, own):
+    assert of_unit(UnitState(name, files=("/etc/known.env",)), [path]) == ([path] if own else [])
 
 
 def test_state_is_read_from_systemctl_show():
