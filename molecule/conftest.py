@@ -12,19 +12,14 @@ import re
 import subprocess
 import typing as t
 import urllib.request
-from pathlib import Path
 
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+from load import ROOT, address
 
-ROOT = Path(__file__).resolve().parent.parent
 _AnsibleCollectionFinder(paths=[str(ROOT / ".collections")])._install()
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Endpoint
-
-
-def address(name: str) -> str:
-    return subprocess.run([ROOT / "tests/lab/lab", "address", name], check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture
