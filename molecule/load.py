@@ -140,7 +140,8 @@ class Pool:
 
     @property
     def waiting(self) -> int:
-        return self.now("qcur", "BACKEND")
+        """Those in the queues of pools, and of single instances."""
+        return self.now("qcur") + self.now("qcur", "BACKEND")
 
     def now(self, column: str, *names: str) -> int:
         """The sum over these instances, over all when none is named."""

@@ -63,7 +63,7 @@ def test_who_finds_all_slots_taken_goes_to_the_other_instance_when_it_is_idle(po
 def test_who_finds_the_other_instance_busy_waits_for_the_one_with_the_model(pool):
     home = [pool.call("greedy", tokens=150) for _ in range(SLOTS)]
     eventually(lambda: pool.now("scur") == SLOTS)
-    pool.faults({"load_ms": LOADING, "embed_ms": 1500}, *INSTANCES)
+    pool.faults({"load_ms": LOADING, "prompt_ms": 1500}, *INSTANCES)
     others = [pool.call("greedy", **EMBED) for _ in range(SLOTS)]
     eventually(lambda: pool.now("scur") == 2 * SLOTS)
     waited = pool.call("polite")

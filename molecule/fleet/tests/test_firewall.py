@@ -14,7 +14,7 @@ import pytest
 import testinfra
 from conftest import ROOT, address
 
-GPU, EDGE = "gpu", "edge"
+GPU, EDGE = "gpu-02", "fleet-edge"
 PORTS = (11434, 11444)
 FREE = 8099
 RULES = "/etc/llm-host/firewall.nft"
