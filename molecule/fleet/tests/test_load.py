@@ -71,7 +71,8 @@ def test_500_requests_of_one_user_are_all_answered_and_another_is_served_at_once
 
 def test_500_requests_of_one_who_has_no_limit_wait_in_a_queue_that_has_one(fleet):
     """All slots are taken, 256 wait, and the rest is told so at once."""
-    calls = [fleet.call("team", tokens=1000) for _ in range(500)]
+    fleet.fault({"token_ms": 200}, *fleet.names)
+    calls = [fleet.call("team", tokens=200) for _ in range(500)]
     eventually(lambda: fleet.waiting == 256 and not all(call.is_alive() for call in calls))
     assert {call.status for call in calls if not call.is_alive()} == {503}
 
