@@ -77,11 +77,11 @@ class Faults:
 
 
 class Counters:
-    """How many generations began, ended, were cancelled by the client, and run now."""
+    """How many generations began, ended, were cancelled by the client, and run now; how often a model was loaded."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values = dict.fromkeys(("started", "finished", "cancelled", "running", "peak", "waiting", "tokens"), 0)
+        self._values = dict.fromkeys(("started", "finished", "cancelled", "running", "peak", "waiting", "tokens", "loads"), 0)
 
     def add(self, **changes: int) -> None:
         with self._lock:
@@ -92,7 +92,7 @@ class Counters:
     def reset(self) -> None:
         """Begin to count anew; what runs and waits now stays counted."""
         with self._lock:
-            self._values |= dict.fromkeys(("started", "finished", "cancelled", "tokens"), 0)
+            self._values |= dict.fromkeys(("started", "finished", "cancelled", "tokens", "loads"), 0)
             self._values["peak"] = self._values["running"]
 
     def as_dict(self) -> dict[str, int]:

@@ -108,6 +108,7 @@ def loaded(job: Job, outcome: Outcome) -> t.Iterator[t.Any]:
             raise ApiError(500, str(error)) from None
         if text := faults.get("load_error"):
             raise ApiError(500, text)
+        job.app.counters.add(loads=1)
         _sleep(float(faults.get("load_ms", 0)) / 1000, job.exchange)
 
     runner, seconds = job.app.scheduler.acquire(
