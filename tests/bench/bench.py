@@ -21,10 +21,11 @@ from pathlib import Path
 
 import models
 import operations
+from balancer import balancer
 from gateways import gateways
+from hosts import ROOT, machine
 from transfers import transfers
 
-ROOT = Path(__file__).resolve().parents[2]
 HOST = "llm-host-bench"
 LIBRARY = "tests/bench/library.yml"
 SEEN = "http://127.0.0.1:11434/_standin/seen"
@@ -81,11 +82,6 @@ def asked_of_ollama(method: str) -> list[str] | None:
     if done.returncode:
         return None
     return [f"{entry['method']} {entry['path']}" for entry in json.loads(done.stdout.strip() or '{"requests": []}')["requests"]]
-
-
-def machine(when: str) -> None:
-    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    print(f"machine at the {when}: load average {load}, {os.cpu_count()} cores", flush=True)
 
 
 def row(*cells: object) -> None:
@@ -150,10 +146,11 @@ def bench() -> bool:
 
 
 if __name__ == "__main__":
-    machine("start")
+    machine("at the start")
     with host():
         kept = bench()
     transfers()
     gateways()
-    machine("end")
+    balancer()
+    machine("at the end")
     sys.exit(not kept)

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a gateway costs: added latency and requests per second against the backend itself, for both engines and for LiteLLM's proxy.
+"""What a gateway costs: added latency and requests per second against the backend itself, for both engines, with and without the balancer
+behind them, and for LiteLLM's proxy.
 
 The backend is an nginx that always says the same, so that all that is measured is what stands before it. All of them run on this machine,
 one round after the other, so that a slow moment of the machine is one for all.
@@ -27,21 +28,25 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from hosts import HERE, LAB, NETWORK, ROOT, address, provision, start, verdict
+
 __all__ = ("gateways",)
 
-ROOT = Path(__file__).resolve().parents[2]
-LAB = ROOT / "tests/lab/lab"
-HERE = Path(__file__).resolve().parent
-NETWORK = "llm-host-lab"
 MOCK = "llm-host-bench-mock"
-ENGINES = {"nginx": "llm-host-bench-nginx", "Caddy": "llm-host-bench-caddy"}
+ENDPOINTS = {
+    "nginx": "llm-host-bench-nginx",
+    "nginx + balancer": "llm-host-bench-nginx-balanced",
+    "Caddy": "llm-host-bench-caddy",
+    "Caddy + balancer": "llm-host-bench-caddy-balanced",
+}
+PORT = 11434
 LITELLM_PORT = 4000
 KEY = secrets.token_hex(16)
 MODEL = "tiny"
 ROUNDS = 3
 SECONDS = 4
 TOKENS = 60
-ADDED = {"nginx": 0.3, "Caddy": 1.0}
+ADDED = {"nginx": 0.3, "nginx + balancer": 0.5, "Caddy": 1.0}
 SHARE = {"nginx": 50}
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hello, how are you? " * 20}]}
 
@@ -55,42 +60,27 @@ class Load:
     per_second: float
 
 
-def start(stack: contextlib.ExitStack, *command: str) -> None:
-    name = command[command.index("--name") + 1] if "--name" in command else command[2]
-    subprocess.run(["docker", "rm", "-f", name], capture_output=True)
-    stack.callback(subprocess.run, ["docker", "rm", "-f", name], capture_output=True)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def address(name: str) -> str:
-    return subprocess.run([LAB, "address", name], check=True, capture_output=True, text=True).stdout.strip()
-
-
 def mock(stack: contextlib.ExitStack) -> str:
     """The backend: nginx for whole answers, a few lines of Python behind it for one that comes token by token."""
     install = "apt-get install -qq -y --no-install-recommends nginx >/dev/null 2>&1"
     serve = "python3 /bench/mock.py & exec nginx -c /bench/mock.conf -g 'daemon off;'"
     options = ["--name", MOCK, "--network", NETWORK, "-v", f"{HERE}:/bench:ro"]
     start(stack, "docker", "run", "-d", *options, "llm-host/lab:debian13", "bash", "-c", f"{install}; {serve}")
-    return f"{address(MOCK)}:11434"
+    return address(MOCK)
 
 
 def endpoints(stack: contextlib.ExitStack, backend: str) -> dict[str, str]:
-    for name in ENGINES.values():
+    for name in ENDPOINTS.values():
         start(stack, str(LAB), "run", name, "debian13", "--network", NETWORK)
-    command = ["ansible-playbook", "-i", str(HERE / "gateways"), str(HERE / "gateways.yml")]
-    variables = json.dumps({"gateway_backends": [backend], "gateway_users": [{"name": "bench", "key": KEY}]})
-    done = subprocess.run([*command, "-e", variables], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        sys.exit(f"the gateways could not be set up:\n{(done.stdout + done.stderr)[-3000:]}")
-    return {engine: f"https://{address(name)}" for engine, name in ENGINES.items()}
+    provision("gateways", bench_address=backend, gateway_users=[{"name": "bench", "key": KEY}])
+    return {name: f"https://{address(host)}" for name, host in ENDPOINTS.items()}
 
 
 def litellm(stack: contextlib.ExitStack, backend: str, folder: Path) -> str:
     """LiteLLM's proxy with one worker and no database, in an environment of its own."""
     subprocess.run([ROOT / "tests/setup", "bench"], check=True)
     folder.mkdir(parents=True, exist_ok=True)
-    entry = {"model": f"openai/{MODEL}", "api_base": f"http://{backend}/v1", "api_key": "none"}
+    entry = {"model": f"openai/{MODEL}", "api_base": f"http://{backend}:{PORT}/v1", "api_key": "none"}
     config = {"model_list": [{"model_name": MODEL, "litellm_params": entry}], "general_settings": {"master_key": f"sk-{KEY}"}}
     (folder / "litellm.json").write_text(json.dumps(config))
     program = ROOT / ".venv-bench/bin/litellm"
@@ -178,26 +168,26 @@ def report(measured: t.Mapping[str, t.Mapping[int, t.Sequence[Load]]], streams: 
     print(
         f"\ngateways before a backend that takes no time, chat of {len(json.dumps(CHAT))} bytes; medians of {ROUNDS} rounds of {SECONDS} s"
     )
-    print(f"  {'':<10}{'c=1 p50':>12}{'added':>10}{'p99':>10}{'req/s':>10}   {'c=32 p50':>12}{'p99':>10}{'req/s':>10}{'of direct':>11}")
+    print(f"  {'':<18}{'c=1 p50':>12}{'added':>10}{'p99':>10}{'req/s':>10}   {'c=32 p50':>12}{'p99':>10}{'req/s':>10}{'of direct':>11}")
     direct = measured["direct"]
     for name, loads in measured.items():
         one, many = loads[1], loads[32]
         added = median(one, "p50") - median(direct[1], "p50")
         share = 100 * median(many, "per_second") / median(direct[32], "per_second")
         print(
-            f"  {name:<10}{median(one, 'p50'):>9.2f} ms{added:>+7.2f} ms{median(one, 'p99'):>7.1f} ms{median(one, 'per_second'):>10.0f}"
+            f"  {name:<18}{median(one, 'p50'):>9.2f} ms{added:>+7.2f} ms{median(one, 'p99'):>7.1f} ms{median(one, 'per_second'):>10.0f}"
             f"   {median(many, 'p50'):>9.2f} ms{median(many, 'p99'):>7.1f} ms{median(many, 'per_second'):>10.0f}{share:>9.0f} %"
         )
         if name in ADDED:
-            print(f"  {'':<10}{'met' if added <= ADDED[name] else 'missed'}: at most {ADDED[name]} ms added")
+            verdict(added <= ADDED[name], f"at most {ADDED[name]} ms added")
         if name in SHARE:
-            print(f"  {'':<10}{'met' if share >= SHARE[name] else 'missed'}: at least {SHARE[name]} % of direct")
+            verdict(share >= SHARE[name], f"at least {SHARE[name]} % of direct")
     print(
         f"streams of {TOKENS} tokens: milliseconds to the first piece, and pieces (target: within 5 ms of direct, a piece for each token)"
     )
     for name, seen in streams.items():
         print(
-            f"  {name:<10}{statistics.median(first for first, _ in seen):>9.2f} ms   {statistics.median(pieces for _, pieces in seen):.0f} pieces"
+            f"  {name:<18}{statistics.median(first for first, _ in seen):>9.2f} ms   {statistics.median(pieces for _, pieces in seen):.0f} pieces"
         )
 
 
@@ -206,7 +196,7 @@ def gateways() -> None:
     subprocess.run([LAB, "client"], check=True)
     with contextlib.ExitStack() as stack:
         backend = mock(stack)
-        targets = {"direct": (f"http://{backend}", ""), **{name: (url, KEY) for name, url in endpoints(stack, backend).items()}}
+        targets = {"direct": (f"http://{backend}:{PORT}", ""), **{name: (url, KEY) for name, url in endpoints(stack, backend).items()}}
         targets["LiteLLM"] = (litellm(stack, backend, ROOT / ".cache/bench"), f"sk-{KEY}")
         measured: dict[str, dict[int, list[Load]]] = {name: {1: [], 32: []} for name in targets}
         streams: dict[str, list[tuple[float, int]]] = {name: [] for name in targets if name != "LiteLLM"}
