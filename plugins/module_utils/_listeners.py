@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 import typing as t
 from pathlib import Path
 
-__all__ = ("Listener", "listeners", "reachable")
+__all__ = ("Listener", "connected", "listeners", "reachable")
 
-LISTEN = "0A"
+ESTABLISHED, LISTEN = "01", "0A"
 # The kernel writes an address as numbers of 32 bits, each with its last byte first: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104.
 LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
 UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket))(?:/|$)")
@@ -70,6 +71,22 @@ def reachable(ports: t.Collection[int], proc: Path = Path("/proc")) -> set[int]:
             if fields[3] == LISTEN and int(port, 16) in ports and not LOOPBACK.fullmatch(address):
                 found.add(int(port, 16))
     return found
+
+
+def connected(port: int, proc: Path = Path("/proc")) -> list[str]:
+    """The addresses from which somebody is connected to a port of this host."""
+    found = set()
+    for table in ("net/tcp", "net/tcp6"):
+        for fields in _sockets(proc / table):
+            if fields[3] == ESTABLISHED and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(_written(fields[2].rpartition(":")[0]))
+    return sorted(found)
+
+
+def _written(address: str) -> str:
+    numbers = bytes.fromhex(address)
+    parsed = ipaddress.ip_address(b"".join(numbers[index : index + 4][::-1] for index in range(0, len(numbers), 4)))
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 def _sockets(table: Path) -> list[list[str]]:

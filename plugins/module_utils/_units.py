@@ -111,6 +111,17 @@ class Units:
             if chosen:
                 self._systemctl(verb, *chosen)
 
+    def do(self, verb: str, *names: str) -> None:
+        self._systemctl(verb, *names)
+
+    def present(self, pattern: str) -> list[str]:
+        """The units of a pattern that run, fail or are about to."""
+        return [line.split()[0] for line in self._systemctl("list-units", "--plain", "--no-legend", pattern).splitlines() if line.strip()]
+
+    def forget(self, names: t.Sequence[str]) -> None:
+        """That units which are gone have failed."""
+        self._run(["systemctl", "reset-failed", *names])
+
     def journal(self, name: str, *, lines: int = 15) -> str:
         """The unit's last lines, without those in which Ollama prints its whole environment."""
         code, output = self._run(["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"])[:2]

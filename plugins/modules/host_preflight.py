@@ -12,6 +12,7 @@ version_added: 0.1.0
 author: llm.host contributors (@llm-host)
 description:
   - Reads the architecture, which programs and groups exist, and who listens on the ports that are about to be used.
+  - Finds units of Ollama that this collection wrote and that are not wanted any more. Such a unit may listen on a wanted port.
   - Fails with one sentence when a port belongs to a program that is not the one it is wanted for, or when the architecture is not supported.
   - Changes nothing.
 extends_documentation_fragment: [llm.host.attributes]
@@ -132,6 +133,12 @@ listeners:
       description: The systemd unit of the process, empty where it has none.
       type: str
   sample: [{port: 11434, pid: 812, program: ollama, unit: ollama.service}]
+undeclared:
+  description: Units of Ollama that the role C(ollama) wrote, and that no entry of O(ports) names.
+  returned: always
+  type: list
+  elements: str
+  sample: [ollama@gpu1.service]
 """
 
 import grp
@@ -143,6 +150,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
+from ansible_collections.llm.host.plugins.module_utils._retire import own_units
 
 
 def existing_groups(names: list[str]) -> list[str]:
@@ -186,10 +194,15 @@ def main() -> None:
             msg=f"The host's architecture is {architecture}, which is not supported: use one with {' or '.join(params['architectures'])}."
         )
     wanted = {entry["port"]: entry for entry in params["ports"]}
-    found = listeners(ports=set(wanted), units={port: [entry["unit"]] for port, entry in wanted.items()})
+    declared = {entry["unit"] for entry in params["ports"]}
+    undeclared = {unit: port for unit, port in own_units().items() if unit not in declared}
+    expected = {
+        port: [entry["unit"], *(unit for unit, its_port in undeclared.items() if its_port == port)] for port, entry in wanted.items()
+    }
+    found = listeners(ports=set(wanted), units=expected)
     for listener in found:
         entry = wanted[listener.port]
-        if listener.unit != entry["unit"]:
+        if listener.unit not in expected[listener.port]:
             module.fail_json(
                 msg=f"Port {listener.port} is wanted by {entry['unit']} but {listener.described()} listens there: {entry['advice']}."
             )
@@ -201,6 +214,7 @@ def main() -> None:
         paths=[path for path in params["paths"] if os.path.lexists(path)],
         addresses={name: addresses(name) for name in params["names"]},
         listeners=[listener.as_dict() for listener in found],
+        undeclared=list(undeclared),
     )
 
 

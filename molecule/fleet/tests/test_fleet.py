@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-import time
 import typing as t
 
 import pytest
@@ -86,8 +85,8 @@ def test_runs_on_one_host_leave_the_pool_as_it_is(fleet, run_playbook):
 
 
 def test_an_instance_is_added_and_removed_under_load(fleet, traffic, run_playbook, tmp_path):
-    """gpu-03 gets a second one, by a line of its inventory; nobody notices, and no other instance is started anew."""
-    before = fleet.starts()
+    """gpu-03 gets a second one, by a line of its inventory, and loses it; nobody notices, and no other instance is started anew."""
+    before, gpu = fleet.starts(), fleet.hosts["gpu-03"]
     (tmp_path / "host_vars").mkdir()
     (tmp_path / "hosts").write_text("gpu-03\n")
     (tmp_path / "host_vars" / "gpu-03.yml").write_text("ollama_instances: [{name: default, port: 11434}, {name: third, port: 11454}]\n")
@@ -103,14 +102,19 @@ def test_an_instance_is_added_and_removed_under_load(fleet, traffic, run_playboo
         assert fleet.names == {*INSTANCES, "gpu-03.third"}
         eventually(lambda: fleet.count("gpu-03.third")["finished"] > 2)
 
-        # Only the gateway's host: what it needs of the others is in the inventory.
-        run = run_playbook("site.yml", "--limit", "fleet-edge")
+        long = [fleet.call("team", tokens=9000, stream=True) for _ in range(12)]
+        eventually(lambda: fleet.now("scur", "gpu-03.third") > 0)
+        run = run_playbook("site.yml")
         assert run.code == 0, run.output[-3000:]
-        assert run.changed == {"fleet-edge": 1}
+        # The balancer's configuration; what is preloaded, the unit, and what is closed.
+        assert run.changed == {"gpu-01": 0, "gpu-02": 0, "gpu-03": 3, "fleet-edge": 1}
         assert fleet.names == INSTANCES
-        finished = fleet.count("gpu-03.third")["finished"]
-        time.sleep(1)
-        assert fleet.count("gpu-03.third")["finished"] == finished
+        assert {call.status for call in join(long)} == {200}
+        assert all(call.text.endswith('}\n') and '"done":true' in call.text.splitlines()[-1] for call in long)
+        assert gpu.check_output("systemctl list-units --all --plain --no-legend 'ollama@*'") == ""
+        assert gpu.run("ls -d /etc/systemd/system/ollama@* /etc/systemd/system/*.wants/ollama@*").stdout == ""
+        assert "11454" not in gpu.check_output("nft list table inet llm_host")
+        assert run_playbook("site.yml", "--limit", "gpu-03").changed == {"gpu-03": 0}
 
         for person in traffic:
             assert person.is_alive()
@@ -118,5 +122,6 @@ def test_an_instance_is_added_and_removed_under_load(fleet, traffic, run_playboo
             assert len(person.asked) > 20
             assert {call.status for call in person.asked} == {200}
     finally:
-        fleet.systemctl("disable --now", "gpu-03.third")
+        if gpu.run("systemctl is-active ollama@third").rc == 0:
+            fleet.systemctl("disable --now", "gpu-03.third")
     assert fleet.starts() == before

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._listeners import Listener, listeners, reachable
+from ansible_collections.llm.host.plugins.module_utils._listeners import Listener, connected, listeners, reachable
 
 
 def test_a_real_listener_is_found_with_its_process():
@@ -65,3 +65,32 @@ def test_only_what_listens_beyond_loopback_can_be_reached(tmp_path):
         (tmp_path / "net" / table).write_text("header\n" + "".join(f"0: {socket} 0:0 0A 0:0 0:0 0 0 0 4711 1\n" for socket in sockets))
     assert reachable({1, 2, 3, 4, 5, 6}, proc=tmp_path) == {2, 3, 6}
     assert reachable({1, 3}, proc=tmp_path) == {3}
+
+
+def test_who_is_connected_is_named_by_address(tmp_path):
+    (tmp_path / "net").mkdir()
+    sockets = {
+        "tcp": [
+            ("0500000A:2CAA", "0700000A:C000", "01"),
+            ("0500000A:2CAA", "0800000A:C000", "06"),
+            ("0500000A:C001", "0900000A:2CAA", "01"),
+        ],
+        "tcp6": [
+            (f"{'0' * 32}:2CAA", f"{'0' * 16}FFFF00000A00000A:C000", "01"),
+            (f"{'0' * 32}:2CAA", f"000000FD{'0' * 16}05000000:C000", "01"),
+        ],
+    }
+    for table, lines in sockets.items():
+        (tmp_path / "net" / table).write_text(
+            "header\n" + "".join(f"0: {here} {there} {state} 0:0 0:0 0 0 0 4711 1\n" for here, there, state in lines)
+        )
+    assert connected(11434, proc=tmp_path) == ["10.0.0.10", "10.0.0.7", "fd00::5"]
+
+
+def test_a_real_connection_is_seen_for_as_long_as_it_stays():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert connected(port) == []
+        with socket.create_connection(("127.0.0.1", port)):
+            assert connected(port) == ["127.0.0.1"]
+        assert connected(port) == []
