@@ -35,13 +35,8 @@ def backend_hosts(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname
 
 
 def backends(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
-    """``address:port`` of each instance on each of ``hosts``."""
-    return [
-        f"{address}:{port}"
-        for host in backend_hosts(hosts, hostvars, inventory_hostname)
-        for address in [_address(host, hostvars[host], local=host == inventory_hostname)]
-        for port in _ports(host, hostvars[host])
-    ]
+    """``address:port`` of each instance on each of ``hosts``, those with the most declared models first."""
+    return [server["address"] for pool in balancer_pools(hosts, hostvars, inventory_hostname) for server in pool["servers"]]
 
 
 def balancer_pools(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[dict[str, t.Any]]:
@@ -62,7 +57,7 @@ def balancer_pools(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostnam
                 {"name": _safe(f"{host}.{instance}"), "address": f"{address}:{port}", "slots": _slots(host, hostvars[host])}
                 for host in members
                 for address in [_address(host, hostvars[host], local=host == inventory_hostname)]
-                for instance, port in zip(_names(hostvars[host]), _ports(host, hostvars[host]))
+                for port, instance in zip(_ports(host, hostvars[host]), _names(hostvars[host]))
             ],
         }
         for names, members in sorted(pools.items(), key=lambda pool: -len(pool[0]))
@@ -70,12 +65,12 @@ def balancer_pools(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostnam
 
 
 def balancer_models(pools: t.Sequence[t.Mapping[str, t.Any]]) -> str:
-    """The lines of a map from each model that only some of the pools have to the names of these."""
+    """The lines of a map from each declared model to the names of the pools that have it."""
     where: dict[str, list[str]] = {}
     for pool in pools:
         for model in pool["models"]:
             where.setdefault(model, []).append(pool["name"])
-    return "".join(f"{model} {','.join(names)}\n" for model, names in sorted(where.items()) if len(names) < len(pools))
+    return "".join(f"{model} {','.join(names)}\n" for model, names in sorted(where.items()))
 
 
 def backend_problems(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:

@@ -114,7 +114,7 @@ class Balancer:
         for key, row in _table(self._say("show table refusals")):
             user = key.partition(" ")[2]
             refused[user] = refused.get(user, 0) + _count(row, "gpc0")
-        seen = {key: row for key, row in _table(self._say("show table users"))}
+        seen = dict(_table(self._say("show table users")))
         return [
             User(
                 name,

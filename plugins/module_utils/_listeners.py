@@ -67,7 +67,7 @@ def reachable(ports: t.Collection[int], proc: Path = Path("/proc")) -> set[int]:
     found = set()
     for table in ("net/tcp", "net/tcp6"):
         for fields in _sockets(proc / table):
-            address, _, port = fields[1].rpartition(":")
+            address, _colon, port = fields[1].rpartition(":")
             if fields[3] == LISTEN and int(port, 16) in ports and not LOOPBACK.fullmatch(address):
                 found.add(int(port, 16))
     return found

@@ -68,7 +68,7 @@ def _port_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"balancer_metrics_port {settings['metrics_port']} is not a port: use 8405, or 0 for none."
     taken = {"gateway_port": settings["gateway_port"], "gateway_http_port": settings["gateway_http_port"]}
     for server in settings["servers"]:
-        address, _, port = server["address"].rpartition(":")
+        address, _colon, port = server["address"].rpartition(":")
         if address.strip("[]") in ("127.0.0.1", "localhost", "::1"):
             taken[f"the instance {server['name']}"] = int(port)
     own = {name: settings[name.removeprefix("balancer_")] for name in ("balancer_port", "balancer_metrics_port")}
@@ -121,4 +121,7 @@ def _user_problems(users: t.Any) -> t.Iterator[str]:
 def _server_problems(servers: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[str]:
     for name, count in collections.Counter(server["name"] for server in servers).items():
         if count > 1:
-            yield f"{count} instances would be called {name} by the balancer: give the hosts or the instances names that differ in letters, digits, '.', '_' or '-'."
+            yield (
+                f"{count} instances would be called {name} by the balancer: "
+                f"give the hosts or the instances names that differ in letters, digits, '.', '_' or '-'."
+            )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 import pytest
@@ -136,18 +137,41 @@ def test_a_reload_takes_nothing_from_streams_and_queue(balancer, host):
         assert '"done":true' in call.text.splitlines()[-1].replace(" ", "")
 
 
-def test_an_instance_that_was_taken_out_stays_out(balancer, host):
+def test_an_instance_is_taken_out_when_it_has_finished_and_stays_out(balancer, host, run_playbook):
     host.check_output("systemctl restart haproxy")
-    balancer.put("balanced.second", "drain")
+    balancer.put("balanced.default", "drain")
+    running = balancer.call("greedy", tokens=600)
+    eventually(lambda: balancer.now("scur", "balanced.second") == 1)
+    balancer.put("balanced.default", "ready")
+    drain = ("playbooks/drain.yml", "-e", "instance=balanced.second")
+    run = run_playbook(*drain)
     try:
+        assert (run.code, run.changed) == (0, {"balanced": 1}), run.output[-3000:]
+        assert balancer.now("scur", "balanced.second") == 0
+        assert {call.status for call in join([running])} == {200}
         for verb in ("reload", "restart"):
             host.check_output(f"systemctl {verb} haproxy")
             eventually(lambda: balancer.status("balanced.second") == "DRAIN")
+        assert run_playbook(*drain).changed == {"balanced": 0}
         assert {call.status for call in join([balancer.call("greedy") for _ in range(4)])} == {200}
         assert balancer.now("stot", "balanced.second") == 0
     finally:
-        balancer.put("balanced.second", "ready")
+        run = run_playbook(*drain, "-e", "state=ready")
+    assert run.changed == {"balanced": 1}
     balancer.all_up()
+
+
+def test_status_and_metrics_name_who_was_refused(balancer, host, run_playbook):
+    balancer.call("few", tokens=3000)
+    eventually(lambda: balancer.now("scur") == 1)
+    assert {call.status for call in join([balancer.call("few"), balancer.call("few")])} == {429}
+    metrics = host.check_output("python3 -c %s http://127.0.0.1:8405/metrics/users", ASK)
+    assert 'llm_balancer_user_requests{user="few"} 1' in metrics
+    refused = re.search(r'llm_balancer_user_refused_total\{user="few",reason="concurrency"\} (\d+)', metrics)
+    assert int(refused[1]) >= 2
+    run = run_playbook("playbooks/status.yml")
+    assert re.search(rf"\bfew +1 +\d+ +{refused[1]}\b", run.output), run.output[-3000:]
+    assert re.search(r"\bbalanced\.default +ready +[01] +0 +2 +\d+", run.output)
 
 
 def test_metrics_and_the_admins_socket_are_for_this_host_and_root(host):

@@ -18,6 +18,8 @@ from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 INSTANCES = ("127.0.0.1:11434", "127.0.0.1:11444")
 SLOTS = 2
 LOADING = 400
+URL = "https://ollama.example.com"
+PS = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:11400/api/ps').read().decode())"
 EMBED = {"path": "/api/embed", "model": "embed", "input": "hello"}
 
 
@@ -26,7 +28,8 @@ def pool(host) -> t.Iterator[Pool]:
     """An instance has tiny and the other one embed, and loading takes its time."""
     pool = Pool(host, Place(address("balanced"), host.file("/etc/llm-gateway/tls/ca.crt").content_string))
     pool.faults({"load_ms": LOADING}, *INSTANCES)
-    assert {call.status for call in join([pool.call("polite"), pool.call("polite", **EMBED)])} == {200}
+    for fields in ({}, EMBED):
+        assert join([pool.call("polite", **fields)])[0].status == 200
     yield pool
     pool.leave()
     pool.faults({}, *INSTANCES)
@@ -43,10 +46,11 @@ def test_each_model_stays_where_it_is(pool):
     assert not any(map(loaded, asked))
 
 
-def test_where_it_is_is_known_after_a_reload(pool, host):
+def test_where_it_is_is_learnt_after_a_reload(pool, host):
     host.check_output("systemctl reload haproxy")
-    asked = [join([pool.call("polite", **fields)])[0] for _ in range(5) for fields in ({}, EMBED)]
-    # What each was asked for first it learnt from the name alone, the rest from the instances.
+    for fields in ({}, EMBED):
+        join([pool.call("polite", **fields)])
+    # It asks the instances every two seconds.
     time.sleep(3)
     asked = [join([pool.call("polite", **fields)])[0] for _ in range(5) for fields in ({}, EMBED)]
     assert not any(map(loaded, asked))
@@ -61,9 +65,10 @@ def test_who_finds_all_slots_taken_goes_to_the_other_instance_when_it_is_idle(po
 
 
 def test_who_finds_the_other_instance_busy_waits_for_the_one_with_the_model(pool):
+    join([pool.call("polite", **EMBED, keep_alive=0)])
+    pool.faults({"load_ms": 3000}, *INSTANCES)
     home = [pool.call("greedy", tokens=150) for _ in range(SLOTS)]
     eventually(lambda: pool.now("scur") == SLOTS)
-    pool.faults({"load_ms": LOADING, "prompt_ms": 1500}, *INSTANCES)
     others = [pool.call("greedy", **EMBED) for _ in range(SLOTS)]
     eventually(lambda: pool.now("scur") == 2 * SLOTS)
     waited = pool.call("polite")
@@ -71,12 +76,12 @@ def test_who_finds_the_other_instance_busy_waits_for_the_one_with_the_model(pool
     assert not loaded(waited)
 
 
-def test_lists_show_what_all_instances_have_and_each_once(pool, endpoint):
+def test_lists_show_what_all_instances_have_and_each_once(pool, host, endpoint):
     who = Credentials(key="polite-has-a-key-of-enough-length")
-    ask = endpoint("https://ollama.example.com")
-    names = {
-        path: sorted(entry.get("name", entry.get("id")) for entry in next(filter(lambda value: isinstance(value, list), reply.values())))
-        for path in ("/v1/models", "/api/tags", "/api/ps")
-        for reply in [ask.request("GET", path, who=who).json()]
-    }
-    assert names == dict.fromkeys(names, ["embed:latest", "tiny:latest"])
+    both = ["embed:latest", "tiny:latest"]
+    for path, field in (("/v1/models", "id"), ("/api/tags", "name")):
+        (entries,) = (value for value in endpoint(URL).request("GET", path, who=who).json().values() if isinstance(value, list))
+        assert sorted(entry[field] for entry in entries) == both, path
+    # Only administrators may ask for this, and the gateway has none here.
+    running = json.loads(host.check_output("python3 -c %s", PS))["models"]
+    assert sorted(entry["name"] for entry in running) == both

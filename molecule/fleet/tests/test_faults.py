@@ -58,9 +58,9 @@ def answered(calls: t.Iterable[Call], *, within: float) -> bool:
 def test_an_instance_is_killed_under_its_requests(fleet, slow):
     """Streams break off, who waits for a first byte is told so; the next go elsewhere, and nothing is asked twice."""
     others = fleet.names - {KILLED}
-    streams = [fleet.call("team", tokens=400, stream=True) for _ in range(10)]
-    answers = [fleet.call("team", tokens=400) for _ in range(10)]
-    eventually(lambda: fleet.count(*fleet.names)["running"] == 20)
+    pairs = [(fleet.call("team", tokens=400, stream=True), fleet.call("team", tokens=400)) for _ in range(20)]
+    streams, answers = zip(*pairs)
+    eventually(lambda: fleet.count(*fleet.names)["running"] == 40)
     there, before = fleet.now("scur", KILLED), fleet.count(*others)["started"]
     fleet.systemctl("kill --signal KILL", KILLED)
     assert answered([fleet.call("alice") for _ in range(8)], within=2)

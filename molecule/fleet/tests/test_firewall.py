@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 import testinfra
-from conftest import ROOT, address
+from load import ROOT, address
 
 GPU, EDGE = "gpu-02", "fleet-edge"
 PORTS = (11434, 11444)
@@ -79,7 +79,7 @@ class Closed(t.NamedTuple):
 def close(name: str, *options: str, **arguments: t.Any) -> Closed:
     command = ["ansible", name, "-i", f"{name},", "-c", "community.docker.docker", "-u", "root", *options]
     command += ["-m", "llm.host.host_firewall", "-a", json.dumps(arguments)]
-    environment = {**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
+    environment = {**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "0"}
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1])

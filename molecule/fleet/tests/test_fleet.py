@@ -70,6 +70,17 @@ def test_all_instances_take_part(fleet):
     assert all(fleet.count(name)["started"] > before[name] for name in INSTANCES)
 
 
+def test_a_model_of_one_host_is_asked_for_there_and_listed_with_all(fleet, gateway):
+    others = fleet.names - {"gpu-03.default"}
+    before = fleet.count(*others)["started"]
+    asked = join([fleet.call("team", path="/api/embed", model="embed", input="hello") for _ in range(20)])
+    assert {call.status for call in asked} == {200}
+    assert fleet.count(*others)["started"] == before
+    for _ in range(4):
+        assert {entry["id"] for entry in gateway.request("GET", "/v1/models", who=ALICE).json()["data"]} == {"tiny:latest", "embed:latest"}
+        assert gateway.request("GET", "/v1/models/embed", who=ALICE).status == 200
+
+
 def test_verify_yml_agrees(fleet, run_playbook):
     run = run_playbook("playbooks/verify.yml")
     assert run.code == 0, run.output[-3000:]
@@ -102,7 +113,7 @@ def test_an_instance_is_added_and_removed_under_load(fleet, traffic, run_playboo
         assert fleet.names == {*INSTANCES, "gpu-03.third"}
         eventually(lambda: fleet.count("gpu-03.third")["finished"] > 2)
 
-        long = [fleet.call("team", tokens=9000, stream=True) for _ in range(12)]
+        long = [fleet.call("team", tokens=3500, stream=True) for _ in range(12)]
         eventually(lambda: fleet.now("scur", "gpu-03.third") > 0)
         run = run_playbook("site.yml")
         assert run.code == 0, run.output[-3000:]
@@ -110,7 +121,7 @@ def test_an_instance_is_added_and_removed_under_load(fleet, traffic, run_playboo
         assert run.changed == {"gpu-01": 0, "gpu-02": 0, "gpu-03": 3, "fleet-edge": 1}
         assert fleet.names == INSTANCES
         assert {call.status for call in join(long)} == {200}
-        assert all(call.text.endswith('}\n') and '"done":true' in call.text.splitlines()[-1] for call in long)
+        assert all(call.text.endswith("}\n") and '"done":true' in call.text.splitlines()[-1] for call in long)
         assert gpu.check_output("systemctl list-units --all --plain --no-legend 'ollama@*'") == ""
         assert gpu.run("ls -d /etc/systemd/system/ollama@* /etc/systemd/system/*.wants/ollama@*").stdout == ""
         assert "11454" not in gpu.check_output("nft list table inet llm_host")

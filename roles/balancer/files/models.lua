@@ -6,13 +6,13 @@
 
 local models = {}
 
--- In the form of models.key, the pools that have a model, of those that not all have.
+-- From declared models, in the form of models.key, to the pools that have them.
 local POOLS = "/etc/llm-balancer/models.map"
 local REGISTRY = "registry.ollama.ai"
-local somewhere, everywhere = nil, {}
+local declared, everywhere = nil, {}
 
 core.register_init(function()
-  somewhere = Map.new(POOLS, Map._str)
+  declared = Map.new(POOLS, Map._str)
 end)
 
 -- One form for all spellings of [host/][namespace/]model[:tag]; nil for what is none.
@@ -30,10 +30,14 @@ function models.key(name)
   return ("%s/%s/%s:%s"):format(host or REGISTRY, namespace, model, tag ~= "" and tag or "latest"):lower()
 end
 
+function models.declared(model)
+  return declared:lookup(model) ~= nil
+end
+
 -- The names of the pools that have a model; of all pools where the inventory does not say.
 function models.pools(model)
   local found = {}
-  for name in (model and somewhere:lookup(model) or ""):gmatch("[^,]+") do
+  for name in (model and declared:lookup(model) or ""):gmatch("[^,]+") do
     found[#found + 1] = name
   end
   if #found > 0 then

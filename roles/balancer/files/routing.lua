@@ -14,7 +14,7 @@ local LOOK = 2
 local PROMISE = 10
 
 -- By pool and name of an instance: the models in its memory, and until when those count that are on their way.
-local loaded, promised, asked = {}, {}, false
+local loaded, promised, asked = {}, {}, true
 
 local function key(instance)
   return instance.pool .. " " .. instance.name
@@ -50,9 +50,15 @@ local function cost(instance, model)
   return instance.busy / instance.slots + home + place((model or "") .. key(instance)) / 10000
 end
 
+-- It counts as loaded at once, and what else was there as gone until it is seen again.
 local function promise(instance, model)
-  promised[key(instance)] = promised[key(instance)] or {}
-  promised[key(instance)][model] = core.now().sec + PROMISE
+  local name = key(instance)
+  if not has(instance, model) then
+    loaded[name], promised[name] = {}, {}
+  end
+  loaded[name], promised[name] = loaded[name] or {}, promised[name] or {}
+  loaded[name][model] = true
+  promised[name][model] = core.now().sec + PROMISE
 end
 
 -- The nearest instance, and whether any other of its pool is as near, so that who waits is best served by whoever is free first.
@@ -97,8 +103,12 @@ core.register_action("route", {"http-req"}, function(txn)
   txn:set_var("txn.pool", best.pool)
   if txn:get_var("txn.inference") then
     asked = true
-    if model and not any then
-      txn:set_var("txn.server", best.name)
+    if any or not (models.declared(model) or has(best, model)) then
+      return
+    end
+    txn:set_var("txn.server", best.name)
+    -- Whoever asks for what does not exist changes nothing.
+    if models.declared(model) then
       promise(best, model)
     end
   end

@@ -209,6 +209,7 @@ SPLIT = "Caddy follows RFC 9112 and takes the chunks, so what follows is a reque
 LATE = (
     "Caddy passes a body on while it arrives, so that the backend sees the start of a request which is then broken off, and does nothing."
 )
+BROKEN = "Caddy passes a body on while it arrives; the balancer waits for all of it, and the backend sees nothing of one that breaks off."
 # What would be a request of its own, were the first one's end seen elsewhere: it has no identity.
 INNER = "DELETE /api/delete HTTP/1.1\r\nHost: llm.test\r\nX-Case: smuggled\r\nContent-Length: 0\r\n\r\n"
 THEN = "401, then 401 | forwarded, then 401 | forwarded, then 401"
@@ -346,8 +347,8 @@ FRAMING = (
     _raw("a length in hexadecimal", _chat("Content-Length: 0x5"), "400", body="0\r\n\r\n" + INNER),
     _raw("a length of 30 digits", _chat("Content-Length: " + "9" * 30), "400"),
     _raw("a list as length", _chat("Content-Length: 5, 5"), "400", body="0\r\n\r\n" + INNER),
-    _raw("a chunk with a size that is no number", _chat("Transfer-Encoding: chunked"), "400", caddy="401 | 502 (begun) | 502 (begun)", reason=LATE, body="zz\r\n0\r\n\r\n" + INNER),
-    _raw("a chunk with a size beyond all numbers", _chat("Transfer-Encoding: chunked"), "400", caddy="401 | 502 (begun) | 502 (begun)", reason=LATE, body="f" * 17 + "\r\n0\r\n\r\n" + INNER),
+    _raw("a chunk with a size that is no number", _chat("Transfer-Encoding: chunked"), "400", caddy="401 | 502 | 502", reason=BROKEN, body="zz\r\n0\r\n\r\n" + INNER),
+    _raw("a chunk with a size beyond all numbers", _chat("Transfer-Encoding: chunked"), "400", caddy="401 | 502 | 502", reason=BROKEN, body="f" * 17 + "\r\n0\r\n\r\n" + INNER),
     _raw("a GET with a body that looks like a request", _list(f"Content-Length: {len(INNER)}"), USERS, body=INNER),
     _raw("a second request behind the first", _list(), THEN, body=INNER),
     _raw("a line break in the path", _list(target="/api/tags%0d%0aX-LLM-User:%20ops"), UNKNOWN),

@@ -81,11 +81,6 @@ def test_hosts_with_the_same_models_are_one_pool_and_each_instance_is_in_one():
     ]
 
 
-def test_what_all_pools_have_needs_no_word():
-    hosts = {"gpu-1": library("10.0.0.1", "tiny"), "gpu-2": library("10.0.0.2", "tiny", "embed")}
-    assert balancer_models(balancer_pools(hosts, hosts, "edge")) == "registry.ollama.ai/library/embed:latest pool-gpu-2\n"
-
-
 @pytest.mark.parametrize("models", [None, "tiny", [{}], ["tiny"], [{"name": "not a name"}], [{"name": "gone", "state": "absent"}]])
 def test_declarations_that_the_role_ollama_models_refuses_or_removes_name_no_model(models):
     (pool,) = balancer_pools(["me"], {"me": {"ollama_models": models}}, "me")
