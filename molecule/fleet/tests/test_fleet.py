@@ -113,7 +113,7 @@ def test_an_instance_is_added_and_removed_under_load(fleet, traffic, run_playboo
         assert fleet.names == {*INSTANCES, "gpu-03.third"}
         eventually(lambda: fleet.count("gpu-03.third")["finished"] > 2)
 
-        long = [fleet.call("team", tokens=3500, stream=True) for _ in range(12)]
+        long = [fleet.call("team", tokens=2500, stream=True) for _ in range(12)]
         eventually(lambda: fleet.now("scur", "gpu-03.third") > 0)
         run = run_playbook("site.yml")
         assert run.code == 0, run.output[-3000:]
