@@ -90,27 +90,27 @@ end
 
 core.register_action("route", {"http-req"}, function(txn)
   local model = models.key(asked_for(txn))
+  -- What need not be in memory goes to whoever has least to do.
+  local memory = txn:get_var("txn.affinity") and model or nil
   local best, any
   if not model then
     best, any = choose({txn:get_var("txn.richest")})
   end
   if not best then
-    best, any = choose(models.pools(model), model)
+    best, any = choose(models.pools(model), memory)
   end
   if not best then
     return
   end
   txn:set_var("txn.pool", best.pool)
-  if txn:get_var("txn.inference") then
-    asked = true
-    if any or not (models.declared(model) or has(best, model)) then
-      return
-    end
-    txn:set_var("txn.server", best.name)
-    -- Whoever asks for what does not exist changes nothing.
-    if models.declared(model) then
-      promise(best, model)
-    end
+  asked = asked or memory ~= nil
+  if any or not (models.declared(memory) or has(best, memory)) then
+    return
+  end
+  txn:set_var("txn.server", best.name)
+  -- Whoever asks for what does not exist changes nothing.
+  if models.declared(memory) then
+    promise(best, memory)
   end
 end)
 
