@@ -10,6 +10,8 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.llm.host.plugins.plugin_utils._listen import ADDRESS, LOOPBACK, reach
+
 Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
 # What each name stands for on the host that is protected; an address stands for itself.
 Addresses = t.Mapping[str, t.Sequence[str]]
@@ -19,8 +21,7 @@ GATEWAY_VARIABLES = ("balancer_source", "ollama_host", "ansible_host")
 
 def firewall_ports(settings: t.Mapping[str, t.Any]) -> list[int]:
     """The ports at which other hosts would reach instances; none where these listen on loopback."""
-    listens = str(settings["host"]).strip("[] ")
-    if listens == "localhost" or getattr(_address(listens), "is_loopback", False):
+    if reach(str(settings["host"]).strip("[] ")) == LOOPBACK:
         return []
     return [int(instance["port"]) for instance in settings["instances"]]
 
@@ -51,7 +52,7 @@ def _origin(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str]:
     for name in GATEWAY_VARIABLES:
         value = str(variables.get(name) or "").strip("[] ")
         # What it listens on is where it comes from, unless that is any address, or loopback.
-        if value and (name != "ollama_host" or _specific(value)):
+        if value and (name != "ollama_host" or reach(value) == ADDRESS):
             return {"variable": name, "address": value}
     return {"variable": "", "address": host}
 
@@ -107,18 +108,6 @@ def _private(network: Network, firewall: t.Mapping[str, t.Any]) -> bool:
 
 def _list(firewall: t.Mapping[str, t.Any]) -> str:
     return ", ".join(str(network) for network in firewall["networks"]) or "which is empty"
-
-
-def _specific(value: str) -> bool:
-    address = _address(value)
-    return address is not None and not address.is_loopback and not address.is_unspecified
-
-
-def _address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(value)
-    except ValueError:
-        return None
 
 
 def _network(value: t.Any) -> Network | None:

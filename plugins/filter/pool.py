@@ -6,21 +6,19 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
+from ansible_collections.llm.host.plugins.plugin_utils._listen import EVERYWHERE, LOOPBACK, reach
 
 # What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 11434
 # What Ollama does when nobody says.
 DEFAULT_PARALLEL = 1
-LOOPBACK = "loopback"
-EVERYWHERE = "everywhere"
 
 
 Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -30,7 +28,7 @@ def backend_hosts(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname
     """Those of ``hosts`` whose instances this host uses: its own only, when all others keep theirs to themselves."""
     hosts = list(hosts)
     others = [host for host in hosts if host != inventory_hostname]
-    alone = inventory_hostname in hosts and all(_reach(_listens(hostvars[host])) == LOOPBACK for host in others)
+    alone = inventory_hostname in hosts and all(reach(_listens(hostvars[host])) == LOOPBACK for host in others)
     return [inventory_hostname] if alone else hosts
 
 
@@ -88,15 +86,15 @@ def _listens(variables: t.Mapping[str, t.Any]) -> str:
 
 def _address(host: str, variables: t.Mapping[str, t.Any], *, local: bool) -> str:
     listens = _listens(variables)
-    reach = _reach(listens)
+    reached = reach(listens)
     if local:
-        return "127.0.0.1" if reach == EVERYWHERE or listens == "localhost" else _bracketed(listens)
-    if reach == LOOPBACK:
+        return "127.0.0.1" if reached == EVERYWHERE or listens == "localhost" else _bracketed(listens)
+    if reached == LOOPBACK:
         raise AnsibleFilterError(
             f"The gateway cannot reach Ollama on {host}, which listens on {listens} only: set ollama_host of {host} to its address "
             f"in a private network and list that network in its ollama_private_networks."
         )
-    return _bracketed(str(variables.get("ansible_host", host)) if reach == EVERYWHERE else listens)
+    return _bracketed(str(variables.get("ansible_host", host)) if reached == EVERYWHERE else listens)
 
 
 def _instances(variables: t.Mapping[str, t.Any]) -> t.Any:
@@ -139,18 +137,6 @@ def _ports(host: str, variables: t.Mapping[str, t.Any]) -> list[int]:
         return [int(instance.get("port", DEFAULT_PORT)) for instance in _instances(variables)]
     except (AttributeError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"ollama_instances of {host} is not a list of {{name: …, port: …}}: correct it.") from error
-
-
-def _reach(listens: str) -> str:
-    if listens == "localhost":
-        return LOOPBACK
-    try:
-        address = ipaddress.ip_address(listens)
-    except ValueError:
-        return ""
-    if address.is_unspecified:
-        return EVERYWHERE
-    return LOOPBACK if address.is_loopback else ""
 
 
 def _bracketed(address: str) -> str:

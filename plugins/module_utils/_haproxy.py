@@ -97,15 +97,15 @@ class Balancer:
             if not row["pxname"].startswith(UNQUEUED)
         ]
 
-    def pools(self) -> list[Pool]:
-        """In the order of the configuration."""
+    def pools(self, instances: t.Iterable[Instance]) -> list[Pool]:
+        """Those of ``instances``, in the order of the configuration."""
         waiting: dict[str, int] = {}
-        for row in _rows(self._say(f"show stat -1 {SERVERS} -1")):
-            waiting[row["pxname"]] = waiting.get(row["pxname"], 0) + int(row["qcur"] or 0)
+        for instance in instances:
+            waiting[instance.pool] = waiting.get(instance.pool, 0) + instance.waiting
         return [
             Pool(row["pxname"], waiting=waiting[row["pxname"]] + int(row["qcur"] or 0), longest_wait=int(row["qtime_max"] or 0) / 1000)
             for row in _rows(self._say(f"show stat -1 {BACKENDS} -1"))
-            if row["pxname"] in waiting and not row["pxname"].startswith(UNQUEUED)
+            if row["pxname"] in waiting
         ]
 
     def users(self) -> list[User]:

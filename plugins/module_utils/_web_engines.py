@@ -228,9 +228,6 @@ class Haproxy(Engine):
     title = "HAProxy"
     unit = "haproxy.service"
     config = HAPROXY_CONFIG
-    user = "haproxy"
-    directory = "/etc/llm-balancer"
-    trace = HAPROXY_KEPT
 
     def started_as_wanted(self, service: Service, written: t.Collection[str]) -> bool:
         # What the unit's drop-in says concerns reloads only.

@@ -120,7 +120,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     balancer = Balancer()
     try:
-        instances, pools, users = balancer.instances(), balancer.pools(), balancer.users()
+        instances = balancer.instances()
+        pools, users = balancer.pools(instances), balancer.users()
     except BalancerError as error:
         module.fail_json(msg=str(error))
     found = {"instances": instances, "pools": pools, "users": users}

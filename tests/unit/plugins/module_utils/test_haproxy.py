@@ -111,7 +111,7 @@ def test_what_an_administrator_wants_is_known_of_an_instance_that_is_down_as_wel
 
 
 def test_who_waits_for_one_instance_waits_in_the_pool(balancer):
-    assert balancer.pools() == [Pool("instances", waiting=6, longest_wait=12.345)]
+    assert balancer.pools(balancer.instances()) == [Pool("instances", waiting=6, longest_wait=12.345)]
 
 
 def test_users_are_those_who_were_let_in_or_refused(balancer):
