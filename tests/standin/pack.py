@@ -53,11 +53,11 @@ def parse_version(text: str) -> tuple[int, int, int]:
     return int(match[1]), int(match[2]), int(match[3])
 
 
-def zipapp(version: str) -> bytes:
-    """bin/ollama: the package with its version and the two rewritten test models."""
+def zipapp(version: str, faults: str = "") -> bytes:
+    """bin/ollama: the package with its version, the faults it is born with, and the two rewritten test models."""
     header = (PACKAGE / "_version.py").read_text(encoding="utf-8").partition("VERSION =")[0]
     files = {f"ollama_standin/{path.name}": path.read_bytes() for path in sorted(PACKAGE.glob("*.py"))}
-    files["ollama_standin/_version.py"] = f'{header}VERSION = "{version}+standin"\n'.encode()
+    files["ollama_standin/_version.py"] = f'{header}VERSION = "{version}+standin"\nFAULTS = {faults!r}\n'.encode()
     files |= {f"ollama_standin/rewritten/{name}": (BLOBS / name).read_bytes() for name in REWRITTEN}
     files["__main__.py"] = (PACKAGE / "__main__.py").read_bytes()
     stream = io.BytesIO(SHEBANG)
@@ -87,8 +87,8 @@ def library(folder: str, names: t.Iterable[str]) -> list[Entry]:
     return entries
 
 
-def base_entries(version: tuple[int, int, int], text: str, arch: str) -> list[Entry]:
-    entries = [Entry("bin/ollama", zipapp(text), 0o755)]
+def base_entries(version: tuple[int, int, int], text: str, arch: str, faults: str = "") -> list[Entry]:
+    entries = [Entry("bin/ollama", zipapp(text, faults), 0o755)]
     entries += library("lib/ollama", ["libggml-base.so.0.0.0"])
     cpus = ("haswell", "skylakex") if arch == "amd64" else ("armv8.2_1",)
     entries += library("lib/ollama", [f"libggml-cpu-{cpu}.so" for cpu in cpus])

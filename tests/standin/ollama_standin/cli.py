@@ -15,7 +15,7 @@ import time
 import typing as t
 
 from ollama_standin import identity, log
-from ollama_standin._version import VERSION
+from ollama_standin._version import FAULTS, VERSION
 from ollama_standin.app import App
 from ollama_standin.faults import Faults
 from ollama_standin.server import Server
@@ -84,7 +84,7 @@ def _serve() -> int:
     settings = Settings.from_env()
     log.set_level(debug=settings.debug)
     try:
-        faults = Faults(os.environ.get(FAULTS_VARIABLE, ""))
+        faults = Faults(os.environ.get(FAULTS_VARIABLE) or FAULTS)
     except ValueError as error:
         return _fail(f"{FAULTS_VARIABLE}: {error}")
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 import typing as t
 
 from ollama_standin import gojson, gotime, log, model, names, show
@@ -130,6 +131,8 @@ def tags_list(app: App) -> list[dict[str, t.Any]]:
     present = app.store.names()
     app.store.forget("list", but=present)
     entries = [entry for name in present if (entry := _listed(app, name)) is not None]
+    if hidden := app.faults.get("unlisted"):
+        entries = [entry for entry in entries if not re.search(hidden, entry["name"])]
     # The real server compares whole seconds and begins with a random order, so ties come in any order.
     random.shuffle(entries)
     return sorted(entries, key=lambda entry: -gotime.unix(entry["modified_at"]))

@@ -165,6 +165,9 @@ def embeddings(app: App, exchange: Exchange) -> None:
 
 
 def ps(app: App, exchange: Exchange) -> None:
+    def size(runner: t.Any) -> int:
+        return int(runner.model.weights_size + runner.options.num_ctx * runner.model.embedding_length * 4)
+
     exchange.send_json(
         200,
         {
@@ -172,11 +175,11 @@ def ps(app: App, exchange: Exchange) -> None:
                 {
                     "name": runner.model.short,
                     "model": runner.model.short,
-                    "size": runner.model.weights_size + runner.options.num_ctx * runner.model.embedding_length * 4,
+                    "size": size(runner),
                     "digest": runner.model.manifest.digest,
                     "details": runner.details,
                     "expires_at": gotime.rfc3339(int(expires * 1e9)),
-                    "size_vram": 0,
+                    "size_vram": int(size(runner) * app.faults.get("gpu", 0)),
                     "context_length": runner.options.num_ctx,
                 }
                 for runner, expires in app.scheduler.loaded()
