@@ -39,6 +39,16 @@ options:
     description: How many seconds the requests that run may take, before the module fails. The instance stays drained then.
     type: int
     default: 600
+  up_within:
+    description:
+      - With O(state=ready), how many seconds its health check may take to be answered, before the module fails.
+      - With V(0) nobody waits for that.
+    type: int
+    default: 0
+  required:
+    description: Whether it is an error when no balancer runs here, or when it has no such instance. Otherwise there is nothing to do then.
+    type: bool
+    default: true
 seealso:
   - module: llm.host.balancer_info
 """
@@ -82,6 +92,26 @@ def meant(instances: list[Instance], name: str) -> list[Instance]:
     return found
 
 
+def wait_until_up(balancer: Balancer, name: str, seconds: int) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        down = [item.name for item in meant(balancer.instances(), name) if not item.up]
+        if not down:
+            return
+        if time.monotonic() > deadline:
+            raise BalancerError(
+                f"The balancer does not reach {' and '.join(down)} after {seconds} s: look whether the gateway may connect there."
+            )
+        time.sleep(LOOK)
+
+
+def known(balancer: Balancer, name: str) -> bool:
+    try:
+        return bool(meant(balancer.instances(), name))
+    except BalancerError:
+        return False
+
+
 def wait_until_finished(balancer: Balancer, name: str, timeout: int) -> None:
     deadline = time.monotonic() + timeout
     while True:
@@ -100,11 +130,15 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["drain", "ready"], "default": "drain"},
             "timeout": {"type": "int", "default": 600},
+            "up_within": {"type": "int", "default": 0},
+            "required": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     name, state = module.params["name"], module.params["state"]
     balancer = Balancer()
+    if not module.params["required"] and not known(balancer, name):
+        module.exit_json(changed=False, instances=[])
     try:
         instances = meant(balancer.instances(), name)
         different = [item for item in instances if item.state != state]
@@ -113,6 +147,8 @@ def main() -> None:
                 balancer.set_state(item, state)
             if state == "drain":
                 wait_until_finished(balancer, name, module.params["timeout"])
+            elif module.params["up_within"]:
+                wait_until_up(balancer, name, module.params["up_within"])
     except BalancerError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
