@@ -38,6 +38,8 @@ def ollama_settings(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     return units
 
 
+# A line of our unit files.
+OURS = "every setting is in its drop-ins"
 UNIT_DIRECTORY = "/etc/systemd/system"
 
 
@@ -46,7 +48,15 @@ def ollama_files(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     units = ollama_settings(settings)
     kinds = dict.fromkeys("ollama@.service" if "@" in unit["unit"] else unit["unit"] for unit in units)
     return [
-        *({"path": f"{UNIT_DIRECTORY}/{kind}", "template": "ollama.service.j2", "variables": {"__ollama_item": kind}} for kind in kinds),
+        *(
+            {
+                "path": f"{UNIT_DIRECTORY}/{kind}",
+                "template": "ollama.service.j2",
+                "variables": {"__ollama_item": kind},
+                "backup_unless": OURS,
+            }
+            for kind in kinds
+        ),
         *(
             {
                 "path": f"{UNIT_DIRECTORY}/{unit['unit']}.d/10-llm-host.conf",
@@ -75,6 +85,25 @@ def ollama_problems(settings: t.Mapping[str, t.Any]) -> list[str]:
     return []
 
 
+def ollama_turns(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any], looked: str, at_once: int) -> list[dict[str, str]]:
+    """Who is restarted when: turns one after the other, each with the unit of every host whose turn it is.
+
+    ``looked`` names the variable of each host in which C(ollama_service) said in check mode what is due.
+    """
+    due = {host: _due(hostvars[host].get(looked)) for host in hosts}
+    waiting = [host for host in due if due[host]]
+    turns = []
+    for start in range(0, len(waiting), max(1, at_once)):
+        group = waiting[start : start + max(1, at_once)]
+        for number in range(max(len(due[host]) for host in group)):
+            turns.append({host: due[host][number] for host in group if number < len(due[host])})
+    return turns
+
+
+def _due(looked: t.Any) -> list[str]:
+    return [entry["unit"] for entry in (looked or {}).get("instances") or [] if entry["due"] == "restart"]
+
+
 def _environments(settings: t.Mapping[str, t.Any]) -> list[tuple[t.Mapping[str, t.Any], Environment]]:
     try:
         check_instances(settings["instances"])
@@ -100,4 +129,5 @@ class FilterModule:
             "ollama_problems": ollama_problems,
             "ollama_secret_files": ollama_secret_files,
             "ollama_settings": ollama_settings,
+            "ollama_turns": ollama_turns,
         }

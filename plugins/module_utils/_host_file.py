@@ -11,7 +11,10 @@ import os
 import stat
 import tempfile
 
-__all__ = ("HostFile", "read_text")
+__all__ = ("BACKUP_SUFFIX", "HostFile", "read_text")
+
+# Behind the name of what somebody else had put where we put something.
+BACKUP_SUFFIX = ".before-llm-host"
 
 
 def read_text(path: str) -> str | None:

@@ -19,6 +19,7 @@ import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.llm.host.plugins.module_utils._locked import Busy, locked
 from ansible_collections.llm.host.plugins.module_utils._release_archive import (
     archive_format,
     can_read_zstd,
@@ -40,21 +41,24 @@ from ansible_collections.llm.host.plugins.module_utils._release_tree import (
     differences,
     installed_versions,
     leftovers,
-    locked,
     make_directory,
     place,
     read_link,
     read_manifest,
     remove,
+    replaced,
     scan,
     switch,
+    version_of,
     working_directory,
     write_manifest,
 )
 from ansible_collections.llm.host.plugins.module_utils._release_values import Manifest, ReleaseError, Source, shown_url
+from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 
 __all__ = ("Host", "Outcome", "ensure", "observe")
 
+LOCK = ".lock"
 LOCK_WAIT = 900.0
 UNPACKED_FACTOR = 3
 RESERVE = 16 << 20
@@ -87,15 +91,19 @@ class Fetched:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A plan, whether it was carried out, and where the files came from."""
+    """A plan, whether it was carried out, where the files came from, and whether nothing is left to be done for ``active``."""
 
     plan: Plan
     done: bool
     sources: tuple[Source, ...]
+    settled: bool = True
 
     @property
     def active(self) -> bool:
-        return self.done or not (self.plan.install or self.plan.switch)
+        """Whether the link leads to the intact version."""
+        plan, link = self.plan, self.plan.state.link
+        leads = plan.switch if self.done else False
+        return (self.done or not plan.install) and (leads or (link.kind == "link" and link.target == plan.request.target))
 
 
 def observe(request: Request) -> State:
@@ -104,13 +112,20 @@ def observe(request: Request) -> State:
     exists = os.path.lexists(tree)
     manifest = read_manifest(tree) if tree.is_dir() and not tree.is_symlink() else None
     downloads = root / DOWNLOADS
+    undo = Undo(request.undo)
+    path = Path(request.link)
+    link = read_link(path, root=root)
+    served = [version_of(target, link=path, root=root) for target in undo.link_targets(request.link)]
     return State(
-        link=read_link(Path(request.link), root=root),
+        link=link,
+        previous=next(filter(None, served), link.version),
+        replaced=replaced(path, programs=undo.programs()),
+        unproved=undo.open,
         installed=installed_versions(root),
         tree_exists=exists,
         manifest=manifest,
         altered=differences(tree, manifest, content=request.content) if manifest else (),
-        leftovers=leftovers(root, Path(request.link)),
+        leftovers=leftovers(root, path),
         # An empty directory is something to remove, too.
         downloads=tuple(sorted(map(str, downloads.iterdir()))) or (str(downloads),) if downloads.is_dir() else (),
     )
@@ -119,20 +134,28 @@ def observe(request: Request) -> State:
 def ensure(request: Request, *, check_mode: bool = False, host: Host = Host()) -> Outcome:
     """Make the wanted version the active one, or in check mode say what that takes."""
     with _sentences(request):
-        plan = make_plan(request, observe(request))
+        state = observe(request)
+        plan = make_plan(request, state)
         if check_mode and plan.install and not plan.clean:
             # How much it takes is not known without the network, but no release fits into less.
             _need_room(request, host, RESERVE, doing="install")
         if check_mode or not plan.changed or plan.awaits_archive:
-            return Outcome(plan, False, plan.sources)
+            return Outcome(plan, False, plan.sources, settled=_settled(request, state))
         if plan.install:
             _check_before_install(request, host)
         make_directory(Path(request.root))
-        with locked(Path(request.root), wait=host.lock_wait, sleep=host.sleep):
+        with locked(Path(request.root) / LOCK, doing=f"changing {request.root}", wait=host.lock_wait, sleep=host.sleep):
             host.step("locked")
             # Another run may have done it all while this one waited.
             plan = make_plan(request, observe(request))
-            return Outcome(plan, plan.changed, _apply(plan, host))
+            sources = _apply(plan, host)
+            # What was read before need not be read again.
+            after = observe(dataclasses.replace(request, content=False))
+            return Outcome(plan, plan.changed, sources, settled=_settled(request, after))
+
+
+def _settled(request: Request, state: State) -> bool:
+    return not make_plan(dataclasses.replace(request, state="active"), state).changed
 
 
 def _check_before_install(request: Request, host: Host) -> None:
@@ -150,6 +173,8 @@ def _check_before_install(request: Request, host: Host) -> None:
 def _sentences(request: Request) -> t.Iterator[None]:
     try:
         yield
+    except Busy as exc:
+        raise ReleaseError(str(exc)) from exc
     except OSError as exc:
         path = exc.filename2 or exc.filename or request.root
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -172,11 +197,14 @@ def _apply(plan: Plan, host: Host) -> tuple[Source, ...]:
             _install(plan, fetched, host)
         host.step("installed")
     if plan.switch:
-        switch(Path(request.link), request.target)
+        switch(Path(request.link), request.target, Undo(request.undo))
         host.step("switched")
-    for path in plan.remove:
-        remove(Path(path))
+    for path in map(Path, plan.remove):
+        remove(path, aside=path.parent == Path(request.root))
         host.step("removed")
+    if plan.close:
+        Undo(request.undo).close()
+        host.step("closed")
     with contextlib.suppress(OSError):
         (Path(request.root) / DOWNLOADS).rmdir()
     return sources

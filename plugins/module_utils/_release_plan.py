@@ -15,6 +15,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._host_file import BACKUP_SUFFIX
 from ansible_collections.llm.host.plugins.module_utils._release_assets import (
     OVERLAYS,
     Asset,
@@ -33,7 +34,10 @@ from ansible_collections.llm.host.plugins.module_utils._release_values import (
     shown_url,
 )
 
-__all__ = ("Plan", "Request", "State", "make_plan", "make_request")
+__all__ = ("STATES", "Plan", "Request", "State", "make_plan", "make_request")
+
+# Each does what those before it do, too.
+STATES = ("installed", "switched", "active")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Request:
     content: bool = False
     timeout: int = 60
     min_free: int | None = None
+    state: str = "active"
+    undo: str = ""
 
     @property
     def tree(self) -> str:
@@ -77,9 +83,16 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """The host as it is. ``altered`` says what differs in the tree of the wanted version."""
+    """The host as it is. ``altered`` says what differs in the tree of the wanted version.
+
+    ``previous`` is the version that served before, ``replaced`` what the vendor's script had installed, and ``unproved`` whether the
+    record of what was there before is open.
+    """
 
     link: Link = dataclasses.field(default_factory=Link)
+    previous: str = ""
+    replaced: tuple[str, ...] = ()
+    unproved: bool = False
     installed: tuple[str, ...] = ()
     tree_exists: bool = False
     manifest: Manifest | None = None
@@ -99,10 +112,11 @@ class Plan:
     reasons: tuple[str, ...] = ()
     switch: bool = False
     remove: tuple[str, ...] = ()
+    close: bool = False
 
     @property
     def changed(self) -> bool:
-        return self.install or self.switch or bool(self.clean or self.remove)
+        return self.install or self.switch or self.close or bool(self.clean or self.remove)
 
     @property
     def awaits_archive(self) -> bool:
@@ -128,10 +142,11 @@ class Plan:
             verb = "Replace" if self.state.tree_exists else "Install"
             lines.append(f"{verb} {request.tree} from {', '.join(source.name for source in self.sources)}")
         if self.backs_up:
-            lines.append(f"Keep the program {request.link} as {request.link}.before-llm-host")
+            lines.append(f"Keep the program {request.link} as {request.link}{BACKUP_SUFFIX}")
         if self.switch:
             lines.append(f"Point {request.link} to {request.target}")
-        return lines + [f"Remove {path}" for path in self.remove]
+        lines += [f"Remove {path}" for path in self.remove]
+        return lines + ([f"Remove {request.undo}, since the change is good"] if self.close else [])
 
     def before(self) -> dict[str, t.Any]:
         link = self.state.link
@@ -149,11 +164,11 @@ class Plan:
     def after(self) -> dict[str, t.Any]:
         if not self.changed:
             return self.before()
-        request = self.request
+        request, link = self.request, self.state.link
         gone = {os.path.basename(path) for path in self.remove}
         shown: dict[str, t.Any] = {
-            "version": str(request.version),
-            "link": request.target,
+            "version": str(request.version) if self.switch else link.version or None,
+            "link": request.target if self.switch else self.before()["link"],
             "installed": sorted({*self.state.installed, str(request.version)} - gone),
         }
         if self.install:
@@ -178,6 +193,8 @@ def make_request(
     content: bool = False,
     timeout: int = 60,
     min_free: int | None = None,
+    state: str = "active",
+    undo: str = "",
 ) -> Request:
     """Check what was asked for, as far as it can be checked without looking at the host."""
     wanted = Version.parse(version)
@@ -209,6 +226,8 @@ def make_request(
         content=content,
         timeout=timeout,
         min_free=min_free,
+        state=state,
+        undo=undo,
     )
 
 
@@ -254,7 +273,8 @@ def make_plan(request: Request, state: State) -> Plan:
     install = bool(reasons) or not state.tree_exists
     if install and not request.archives:
         _check_download(request)
-    switch = state.link.kind != "link" or state.link.target != request.target
+    level = STATES.index(request.state)
+    switch = level > 0 and (state.link.kind != "link" or state.link.target != request.target)
     return Plan(
         request=request,
         state=state,
@@ -262,7 +282,8 @@ def make_plan(request: Request, state: State) -> Plan:
         install=install,
         reasons=reasons,
         switch=switch,
-        remove=_to_remove(request, state),
+        remove=_to_remove(request, state) if level > 1 else (),
+        close=level > 1 and state.unproved,
     )
 
 
@@ -310,8 +331,8 @@ def _to_clean(request: Request, state: State, *, install: bool) -> tuple[str, ..
 
 def _to_remove(request: Request, state: State) -> tuple[str, ...]:
     wanted = str(request.version)
-    previous = state.link.version
     others = [version for version in state.installed if version != wanted]
     # The version that serves until the service is restarted is the first to be kept.
-    others.sort(key=lambda version: version != previous)
-    return tuple(sorted(f"{request.root}/{version}" for version in others[request.keep :]))
+    others.sort(key=lambda version: version != state.previous)
+    # In this order: by the backup of the program the next run knows that there is something left to do.
+    return (*sorted(f"{request.root}/{version}" for version in others[request.keep :]), *state.replaced)

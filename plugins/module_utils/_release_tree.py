@@ -12,17 +12,16 @@ import contextlib
 import ctypes
 import dataclasses
 import errno
-import fcntl
 import json
 import os
 import re
 import secrets
 import shutil
 import stat
-import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.llm.host.plugins.module_utils._host_file import BACKUP_SUFFIX
 from ansible_collections.llm.host.plugins.module_utils._release_archive import fsync_directory
 from ansible_collections.llm.host.plugins.module_utils._release_assets import VERSION
 from ansible_collections.llm.host.plugins.module_utils._release_source import file_digest
@@ -34,20 +33,22 @@ from ansible_collections.llm.host.plugins.module_utils._release_values import (
     ReleaseError,
     Source,
 )
+from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 
 __all__ = (
     "DOWNLOADS",
     "differences",
     "installed_versions",
     "leftovers",
-    "locked",
     "make_directory",
     "place",
     "read_link",
     "read_manifest",
     "remove",
+    "replaced",
     "scan",
     "switch",
+    "version_of",
     "working_directory",
     "write_manifest",
 )
@@ -55,12 +56,11 @@ __all__ = (
 MANIFEST = ".llm-host.json"
 MANIFEST_FORMAT = 1
 DOWNLOADS = ".download"
-LOCK = ".lock"
 UNPACKING = ".unpack-"
 REMOVING = ".remove-"
+# Where the vendor's script puts it, by the first of these directories that is in its PATH.
+VENDOR_PROGRAMS = ("/usr/local/bin/ollama", "/usr/bin/ollama", "/bin/ollama")
 LINK_SUFFIX = ".llm-host-new-"
-BACKUP_SUFFIX = ".before-llm-host"
-LOCK_POLL = 0.2
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EPERM)
@@ -193,32 +193,7 @@ def read_link(link: Path, *, root: Path) -> Link:
     if not stat.S_ISLNK(info.st_mode):
         return Link("file" if stat.S_ISREG(info.st_mode) else "other")
     target = os.readlink(link)
-    absolute = os.path.normpath(os.path.join(link.parent, target))
-    match = re.fullmatch(rf"{re.escape(str(root))}/([^/]+)/{re.escape(BINARY)}", absolute)
-    version = match.group(1) if match and VERSION.fullmatch(match.group(1)) else ""
-    return Link("link", target, version)
-
-
-@contextlib.contextmanager
-def locked(root: Path, *, wait: float, sleep: t.Callable[[float], None] = time.sleep) -> t.Iterator[None]:
-    """Only one run at a time changes what is below ``root``; the lock ends with the process, whatever ends it."""
-    path = root / LOCK
-    deadline = time.monotonic() + wait
-    # Readable for its owner only: who can open a file can lock it.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "rb+") as stream:
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise ReleaseError(
-                        f"Another run has been changing {root} for more than {wait:.0f} seconds (it holds {path}):"
-                        " let it finish, then run again."
-                    ) from None
-                sleep(LOCK_POLL)
-        yield
+    return Link("link", target, version_of(target, link=link, root=root))
 
 
 def make_directory(path: Path, *, mode: int = 0o755) -> None:
@@ -280,11 +255,33 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(other))
 
 
-def switch(link: Path, target: str) -> None:
+def version_of(target: str, *, link: Path, root: Path) -> str:
+    """The version below ``root`` to whose program the target of a link leads; nothing when it leads elsewhere."""
+    absolute = os.path.normpath(os.path.join(link.parent, target))
+    match = re.fullmatch(rf"{re.escape(str(root))}/([^/]+)/{re.escape(BINARY)}", absolute)
+    return match.group(1) if match and VERSION.fullmatch(match.group(1)) else ""
+
+
+def replaced(link: Path, *, programs: t.Iterable[str] = ()) -> tuple[str, ...]:
+    """What the vendor's script installed and nothing uses once ``link`` is one, the backup of its program last.
+
+    ``programs`` are others that it started.
+    """
+    backup = link.with_name(f"{link.name}{BACKUP_SUFFIX}")
+    found = [Path(program) for program in programs if program in VENDOR_PROGRAMS and Path(program) != link and os.path.isfile(program)]
+    if os.path.lexists(backup) or read_link(link, root=link.parent).kind == "file":
+        found.append(backup)
+    # The libraries of a program lie beside the directory that it is in.
+    libraries = [path for path in (program.parent.parent / "lib" / "ollama" for program in found) if path.is_dir()]
+    return tuple(dict.fromkeys(map(str, (*libraries, *found))))
+
+
+def switch(link: Path, target: str, undo: Undo = Undo()) -> None:
     """Make ``link`` point to ``target`` by one rename; a program that is no link is kept beside as a backup."""
     make_directory(link.parent)
     if read_link(link, root=link.parent).kind == "file":
         _keep_copy(link)
+    undo.keep(str(link), backup=f"{link}{BACKUP_SUFFIX}")
     fresh = link.with_name(f".{link.name}{LINK_SUFFIX}{secrets.token_hex(4)}")
     os.symlink(target, fresh)
     fresh.rename(link)
@@ -303,12 +300,12 @@ def _keep_copy(program: Path) -> None:
     fresh.unlink(missing_ok=True)
 
 
-def remove(path: Path) -> None:
-    """Remove a tree or a file; a tree gets a name first under which the next run removes what is left of it."""
+def remove(path: Path, *, aside: bool = True) -> None:
+    """Remove a tree or a file; ``aside``: a tree gets a name first under which the next run removes what is left of it."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    if not path.name.startswith((UNPACKING, REMOVING)) and path.name != DOWNLOADS:
+    if aside and not path.name.startswith((UNPACKING, REMOVING)) and path.name != DOWNLOADS:
         aside = path.with_name(f"{REMOVING}{path.name}-{secrets.token_hex(4)}")
         path.rename(aside)
         path = aside

@@ -250,6 +250,20 @@ class OllamaServer:
                 raise
             self._call("POST", "/api/embed", payload, timeout=self._patience)
 
+    def answer(self, name: ModelName) -> None:
+        """Have a model say a few words, or embed them. Raises ApiError when nothing comes."""
+        payload = {"model": name.short, "prompt": "Say hello.", "stream": False, "options": {"num_predict": 8}}
+        try:
+            reply = self._json("POST", "/api/generate", payload, timeout=self._patience)
+            said = reply.get("eval_count") or reply.get("response")
+        except ApiError as exc:
+            if exc.status != 400 or _NO_GENERATE not in exc.message:
+                raise
+            reply = self._json("POST", "/api/embed", {"model": name.short, "input": "hello"}, timeout=self._patience)
+            said = reply.get("embeddings")
+        if not said:
+            raise ApiError(f"{name} answered without a word: {str(reply)[:200]}")
+
     def _follow(self, path: str, payload: t.Mapping[str, t.Any], watch: Watch | None = None) -> _Stream:
         stream = _Stream(patience=self._patience, clock=self._clock, watch=watch)
         try:
@@ -264,8 +278,15 @@ class OllamaServer:
             raise Unreachable("the reply ended without success", phase=stream.phase)
         return stream
 
-    def _json(self, method: str, path: str) -> dict[str, t.Any]:
-        with self._send(method, path) as response:
+    def _json(
+        self,
+        method: str,
+        path: str,
+        payload: t.Mapping[str, t.Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> dict[str, t.Any]:
+        with self._send(method, path, payload, timeout=timeout) as response:
             try:
                 value = json.loads(response.read())
             except TransportError as exc:

@@ -14,11 +14,11 @@ import os
 import re
 import typing as t
 
-__all__ = ("Plan", "UnitError", "UnitState", "Units", "make_plan", "modification_times", "of_unit")
+__all__ = ("Plan", "UnitError", "UnitState", "Units", "api_url", "make_plan", "modification_times", "of_unit")
 
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths",
-    "EnvironmentFiles", "ExecMainStartTimestamp", "NRestarts", "MainPID",
+    "EnvironmentFiles", "ExecMainStartTimestamp", "NRestarts", "MainPID", "User",
 )  # fmt: skip
 DIRECTORY = "/etc/systemd/system"
 RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
@@ -30,7 +30,10 @@ class UnitError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class UnitState:
-    """What systemd says of a unit. ``started`` is seconds since the epoch, None while it has no main process."""
+    """What systemd says of a unit. ``started`` is seconds since the epoch, None while it has no main process.
+
+    ``misplaced``: what starts it at boot is not what its file says, as after another file has taken its place.
+    """
 
     name: str
     loaded: bool = False
@@ -40,6 +43,9 @@ class UnitState:
     files: tuple[str, ...] = ()
     started: float | None = None
     restarts: int = 0
+    pid: int = 0
+    user: str = ""
+    misplaced: bool = False
 
     @property
     def running(self) -> bool:
@@ -48,21 +54,26 @@ class UnitState:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to do to one unit, and why it is restarted."""
+    """What to do to one unit, and why it is restarted. ``prove``: an earlier run changed it and did not live to see that it is good."""
 
     unit: str
     reload_manager: bool = False
     enable: bool = False
     start: bool = False
     restart: bool = False
+    prove: bool = False
     reasons: tuple[str, ...] = ()
+
+    @property
+    def actions(self) -> list[str]:
+        return [name for name in ("enable", "start", "restart", "prove") if getattr(self, name)]
 
     @property
     def changed(self) -> bool:
         return self.enable or self.start or self.restart
 
 
-def make_plan(state: UnitState, *, pending: t.Sequence[str], changed_at: t.Mapping[str, float]) -> Plan:
+def make_plan(state: UnitState, *, pending: t.Sequence[str], changed_at: t.Mapping[str, float], unproved: bool = False) -> Plan:
     """Decide from the state alone, so that a run which was killed half-way is finished by the next one.
 
     ``pending``: what this run changed or, in check mode, would change. ``changed_at``: when each file that the running process
@@ -75,9 +86,10 @@ def make_plan(state: UnitState, *, pending: t.Sequence[str], changed_at: t.Mappi
     return Plan(
         unit=state.name,
         reload_manager=state.needs_reload or not state.loaded,
-        enable=not state.enabled,
+        enable=not state.enabled or state.misplaced,
         start=not state.running,
         restart=restart,
+        prove=unproved and not restart,
         reasons=tuple(reasons) if restart else (),
     )
 
@@ -105,7 +117,8 @@ class Units:
         if any(plan.reload_manager for plan in plans):
             self._systemctl("daemon-reload")
         for verb, chosen in (
-            ("enable", [plan.unit for plan in plans if plan.enable]),
+            # Also removes what another file of that name had wanted.
+            ("reenable", [plan.unit for plan in plans if plan.enable]),
             ("restart", [plan.unit for plan in plans if plan.restart or plan.start]),
         ):
             if chosen:
@@ -117,6 +130,12 @@ class Units:
     def present(self, pattern: str) -> list[str]:
         """The units of a pattern that run, fail or are about to."""
         return [line.split()[0] for line in self._systemctl("list-units", "--plain", "--no-legend", pattern).splitlines() if line.strip()]
+
+    def begin_anew(self, names: t.Sequence[str]) -> None:
+        """Run them with what is on the disk now, however often they have failed."""
+        self._systemctl("daemon-reload")
+        self.forget(names)
+        self._systemctl("restart", *names)
 
     def forget(self, names: t.Sequence[str]) -> None:
         """That units which are gone have failed."""
@@ -146,6 +165,9 @@ def _state(name: str, block: t.Mapping[str, str]) -> UnitState:
         files=tuple(path for path in files if path),
         started=_timestamp(block.get("ExecMainStartTimestamp", "")),
         restarts=int(block.get("NRestarts", "0") or 0),
+        pid=int(block.get("MainPID", "0") or 0),
+        user=block.get("User", ""),
+        misplaced=os.path.lexists(f"{DIRECTORY}/default.target.wants/{name}"),
     )
 
 
@@ -167,3 +189,16 @@ def modification_times(paths: t.Iterable[str]) -> dict[str, float]:
         except OSError:
             continue
     return times
+
+
+def api_url(pid: int, proc: str = "/proc") -> str:
+    """Where a running Ollama answers, by its environment; Ollama's default where that says nothing or cannot be read."""
+    try:
+        with open(f"{proc}/{pid}/environ", encoding="utf-8", errors="replace") as stream:
+            variables = dict(entry.partition("=")[::2] for entry in stream.read().split("\0"))
+    except OSError:
+        variables = {}
+    host = re.sub(r"^https?://", "", variables.get("OLLAMA_HOST", "").strip(" \"'")).rstrip("/")
+    name, _colon, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "11434")
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}.get(name, name)
+    return f"http://{name}:{port}"

@@ -46,6 +46,11 @@ options:
         description: Its mode, as four digits.
         type: str
         default: "0644"
+      backup_unless:
+        description:
+          - A text by which our own file is known. What is there without it was written by somebody else, and is kept beside, with
+            C(.before-llm-host) behind its name.
+        type: str
   secret_files:
     description: Files whose content appears in no output.
     type: list
@@ -77,6 +82,12 @@ options:
     description: Their group.
     type: str
     default: root
+  undo:
+    description:
+      - A file, for root's eyes only, in which what is replaced is kept until M(llm.host.ollama_release) removes it, for M(llm.host.ollama_service)
+        to put it back.
+    type: path
+    default: ""
 seealso:
   - module: ansible.builtin.template
 """
@@ -103,22 +114,26 @@ changed_paths:
 
 import grp
 import pwd
+import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llm.host.plugins.module_utils._host_file import HostFile, read_text
+from ansible_collections.llm.host.plugins.module_utils._host_file import BACKUP_SUFFIX, HostFile, read_text
+from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 
 HIDDEN = "(secret)\n"
 
 
 def suboptions(*, mode: str, secret: bool) -> dict[str, dict[str, t.Any]]:
+    further: dict[str, dict[str, t.Any]] = {} if secret else {"backup_unless": {"type": "str"}}
     return {
         "path": {"type": "path", "required": True},
         "content": {"type": "str", "no_log": secret},
         "template": {"type": "str"},
         "variables": {"type": "dict"},
         "mode": {"type": "str", "default": mode},
+        **further,
     }
 
 
@@ -142,6 +157,7 @@ def main() -> None:
             },
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
+            "undo": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -149,6 +165,7 @@ def main() -> None:
         owner, group = pwd.getpwnam(module.params["owner"]).pw_uid, grp.getgrnam(module.params["group"]).gr_gid
     except KeyError as exc:
         module.fail_json(msg=f"The host has no such owner or group: {exc.args[0]}.")
+    undo = Undo(module.params["undo"])
     changed, diffs = [], []
     for secret, entries in ((False, module.params["files"]), (True, module.params["secret_files"])):
         for entry in entries:
@@ -158,7 +175,11 @@ def main() -> None:
                 before = read_text(path)
                 if not file.differs():
                     continue
+                foreign = before is not None and (entry.get("backup_unless") or "") not in before
                 if not module.check_mode:
+                    undo.keep(path)
+                    if foreign:
+                        shutil.copy2(path, f"{path}{BACKUP_SUFFIX}")
                     file.write()
                     module.set_default_selinux_context(path, False)
             except (OSError, ValueError) as exc:

@@ -133,6 +133,12 @@ listeners:
       description: The systemd unit of the process, empty where it has none.
       type: str
   sample: [{port: 11434, pid: 812, program: ollama, unit: ollama.service}]
+running:
+  description: The units of O(ports) and of RV(undeclared) that run.
+  returned: always
+  type: list
+  elements: str
+  sample: [ollama.service]
 undeclared:
   description: Units of Ollama that the role C(ollama) wrote, and that no entry of O(ports) names.
   returned: always
@@ -151,6 +157,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
 from ansible_collections.llm.host.plugins.module_utils._retire import own_units
+from ansible_collections.llm.host.plugins.module_utils._units import Units
 
 
 def existing_groups(names: list[str]) -> list[str]:
@@ -164,6 +171,10 @@ def addresses(name: str) -> list[str]:
     except (OSError, UnicodeError):
         return []
     return sorted({str(entry[4][0]) for entry in found})
+
+
+def running(units: Units, names: list[str]) -> list[str]:
+    return [state.name for state in units.states(sorted(names)) if state.running] if names else []
 
 
 def main() -> None:
@@ -215,6 +226,7 @@ def main() -> None:
         addresses={name: addresses(name) for name in params["names"]},
         listeners=[listener.as_dict() for listener in found],
         undeclared=list(undeclared),
+        running=running(Units(module.run_command), [*declared, *undeclared]),
     )
 
 

@@ -47,7 +47,7 @@ options:
     description:
       - The link that makes a version the active one.
       - A program that is there, as the vendor's script leaves it, is kept beside with C(.before-llm-host) behind its
-        name.
+        name while O(state=switched), and goes with its libraries when O(state=active).
     type: path
     default: /usr/local/bin/ollama
   url:
@@ -115,6 +115,20 @@ options:
     description: Seconds to wait for the server to answer, or to go on.
     type: int
     default: 60
+  state:
+    description:
+      - V(installed) has the version unpacked and verified beside the active one, and nothing else.
+      - V(switched) also makes O(link) lead to it, and removes nothing, so that there is a way back.
+      - V(active) also removes what is not needed any more, which are versions beyond O(keep), a program that the vendor's script had
+        installed with its libraries, and O(undo).
+    type: str
+    choices: [installed, switched, active]
+    default: active
+  undo:
+    description:
+      - The file that keeps what was there before, for M(llm.host.ollama_service) to put back. Where nothing serves, nothing needs to be kept.
+    type: path
+    default: ""
   min_free:
     description:
       - The space that has to be free in the file system of O(root) before something is downloaded or unpacked, such as
@@ -162,6 +176,11 @@ active:
   description:
     - Whether the version is active and intact now. V(false) in check mode when something would have to be done for
       that.
+  returned: success
+  type: bool
+  sample: true
+settled:
+  description: Whether O(state=active) would change nothing now.
   returned: success
   type: bool
   sample: true
@@ -232,6 +251,7 @@ archive_needed:
   sample: false
 """
 
+import dataclasses
 import platform
 import typing as t
 
@@ -239,7 +259,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._proxy import proxy_options, use_proxies
 from ansible_collections.llm.host.plugins.module_utils._release import Outcome, ensure
-from ansible_collections.llm.host.plugins.module_utils._release_plan import Request, make_request
+from ansible_collections.llm.host.plugins.module_utils._release_plan import STATES, Request, make_request
 from ansible_collections.llm.host.plugins.module_utils._release_values import ReleaseError, shown_url
 
 
@@ -260,16 +280,20 @@ def request_of(params: t.Mapping[str, t.Any]) -> Request:
         content=params["integrity"] == "content",
         timeout=params["timeout"],
         min_free=params["min_free"],
+        state=params["state"],
+        undo=params["undo"],
     )
 
 
 def result_of(outcome: Outcome, *, check_mode: bool) -> dict[str, t.Any]:
     plan, request = outcome.plan, outcome.plan.request
     result: dict[str, t.Any] = {
-        "changed": outcome.done or (check_mode and plan.changed),
+        # The record is of this run itself.
+        "changed": (outcome.done or check_mode) and dataclasses.replace(plan, close=False).changed,
         "version": str(request.version),
         "architecture": request.architecture,
         "active": outcome.active,
+        "settled": outcome.settled,
         "program_changed": (outcome.done or check_mode) and (plan.install or plan.switch),
         "previous_version": plan.state.link.version or None,
         "path": request.tree,
@@ -316,6 +340,8 @@ def main() -> None:
             "integrity": {"type": "str", "choices": ["metadata", "content"], "default": "metadata"},
             "timeout": {"type": "int", "default": 60},
             "min_free": {"type": "bytes"},
+            "state": {"type": "str", "choices": list(STATES), "default": "active"},
+            "undo": {"type": "path", "default": ""},
             **proxy_options(),
         },
         supports_check_mode=True,

@@ -15,6 +15,7 @@ description:
   - That is decided from the state of the host (the time at which a unit was started against the times at which its unit file, drop-ins,
     environment files and O(watch) changed), so a run that was killed between a change and the restart is finished by the next run.
   - Then waits until C(GET /api/version) answers, since Ollama's socket accepts connections long before Ollama serves.
+  - With O(gate) an instance that is restarted must also be as good as it was before; with O(undo) what was there before is put back when it is not.
 extends_documentation_fragment: [llm.host.attributes]
 attributes:
   check_mode:
@@ -60,6 +61,35 @@ options:
     description: The version that must answer. Build metadata behind a C(+) is ignored. Any version is right when this is empty.
     type: str
     default: ""
+  gate:
+    description:
+      - What an instance that ran must prove after its restart. It lists every model that it listed before, one model answers, and that has
+        no smaller share of its memory on GPUs.
+      - Nothing of that is asked when this is left out.
+    type: dict
+    suboptions:
+      models:
+        description:
+          - Models to ask, of which the smallest that is there is chosen, or the smallest of all when none is.
+          - When models are in memory before the restart, the smallest of those is asked.
+        type: list
+        elements: str
+        default: []
+      timeout:
+        description: Seconds that loading the model and its answer may take.
+        type: int
+        default: 300
+      less_gpu:
+        description: Accept a smaller share on GPUs.
+        type: bool
+        default: false
+  undo:
+    description:
+      - The file in which M(llm.host.host_files) and M(llm.host.ollama_release) have kept what was there before.
+      - When a restarted instance does not pass, that is put back, the instances that were restarted are restarted with it, and the module
+        fails with both reasons. An instance that an earlier run restarted without coming to its end is proved, too.
+    type: path
+    default: ""
   timeout:
     description: How long to wait for the answer of each unit, in seconds.
     type: int
@@ -86,7 +116,7 @@ instances:
       description: Name of the systemd unit.
       type: str
     actions:
-      description: Any of C(enable), C(start), C(restart).
+      description: Any of C(enable), C(start), C(restart), C(prove).
       type: list
       elements: str
     reasons:
@@ -96,26 +126,35 @@ instances:
     version:
       description: The version that answers, empty in check mode when none does.
       type: str
+    due:
+      description: In check mode what remains to be done. C(restart) of what serves, C(start) of what does not, or nothing.
+      type: str
   sample:
     - unit: ollama.service
       actions: [restart]
       reasons: [/etc/systemd/system/ollama.service.d/10-llm-host.conf changed after the start]
       version: 0.32.15
+      due: restart
 """
 
-import json
+import dataclasses
 import time
 import typing as t
-from urllib.error import HTTPError
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 
+from ansible_collections.llm.host.plugins.module_utils._gate import Ability, ability_of, losses, same_version
+from ansible_collections.llm.host.plugins.module_utils._http import OpenUrlTransport
+from ansible_collections.llm.host.plugins.module_utils._locked import Busy, locked
+from ansible_collections.llm.host.plugins.module_utils._server import ApiError, OllamaServer
+from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 from ansible_collections.llm.host.plugins.module_utils._units import (
     Plan,
     UnitError,
     Units,
     UnitState,
+    api_url,
     make_plan,
     modification_times,
     of_unit,
@@ -132,82 +171,173 @@ ARGUMENTS: dict[str, t.Any] = {
     "written": {"type": "list", "elements": "path", "default": []},
     "watch": {"type": "list", "elements": "path", "default": ["/usr/local/bin/ollama"]},
     "version": {"type": "str", "default": ""},
+    "gate": {
+        "type": "dict",
+        "options": {
+            "models": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 300},
+            "less_gpu": {"type": "bool", "default": False},
+        },
+    },
+    "undo": {"type": "path", "default": ""},
     "timeout": {"type": "int", "default": 120},
 }
-FLAPPING = 3
+FLAPPING = 2
+LOCK = Path("/run/llm-host-ollama.lock")
+LOCK_WAIT = 1800.0
 
 
-def actions(plan: Plan) -> list[str]:
-    return [name for name in ("enable", "start", "restart") if getattr(plan, name)]
+class NotGood(Exception):
+    """An instance does not serve as it should; the text says why. ``lines`` are the last of its journal."""
+
+    def __init__(self, text: str, lines: str = "") -> None:
+        super().__init__(text)
+        self.lines = lines
 
 
-def answering_version(url: str) -> str:
-    """The version that the server reports; raises OSError or ValueError while it does not."""
-    with open_url(f"{url}/api/version", timeout=5, use_proxy=False) as response:
-        return str(json.load(response)["version"])
+class Service:
+    """The units of one host, and what must be true of them."""
 
+    def __init__(self, module: AnsibleModule) -> None:
+        params = module.params
+        self.units = Units(module.run_command)
+        self.undo = Undo(params["undo"])
+        self.urls: dict[str, str] = {entry["unit"]: entry["url"] for entry in params["instances"]}
+        self.gate: dict[str, t.Any] | None = params["gate"]
+        self.version: str = params["version"]
+        self.timeout: int = params["timeout"]
+        self._params = params
 
-def same_version(left: str, right: str) -> bool:
-    return left.partition("+")[0] == right.partition("+")[0]
+    def states(self) -> list[UnitState]:
+        return self.units.states(list(self.urls))
 
+    def plan(self, state: UnitState) -> Plan:
+        pending = [*self._params["pending"], *(f"{path} changed" for path in of_unit(state, self._params["written"]))]
+        changed_at = modification_times((*state.files, *self._params["watch"]))
+        return make_plan(state, pending=pending, changed_at=changed_at, unproved=self.gate is not None and self.undo.open)
 
-def wait(module: AnsibleModule, units: Units, *, unit: str, url: str) -> str:
-    """Poll with growing pauses until the server answers; fail with what was seen last and what the unit logged."""
-    deadline = time.monotonic() + module.params["timeout"]
-    pause = 0.1
-    before = units.states([unit])[0].restarts
-    while True:
+    def answering(self, url: str) -> str:
+        """The version that answers, nothing when none does."""
         try:
-            return answering_version(url)
-        except HTTPError as exc:
-            seen = f"HTTP {exc.code}"
-        except (OSError, ValueError, KeyError) as exc:
-            seen = str(getattr(exc, "reason", exc))
-        state = units.states([unit])[0]
-        if state.active == "failed" or state.restarts - before >= FLAPPING or time.monotonic() > deadline:
-            module.fail_json(
-                msg=f"{unit} does not answer at {url}/api/version: {seen}; the unit is {state.active}. Its last lines: {units.journal(unit)}"
-            )
-        time.sleep(pause)
-        pause = min(pause * 1.5, 2.0)
+            return self._server(url, timeout=5).version()
+        except ApiError:
+            return ""
+
+    def good(self, version: str) -> bool:
+        return bool(version) and (not self.version or same_version(version, self.version))
+
+    def remember(self, states: t.Sequence[UnitState], plans: t.Sequence[Plan]) -> None:
+        """What those can do that are about to be restarted."""
+        for state, plan in zip(states, plans):
+            if self.gate is not None and plan.restart:
+                url = api_url(state.pid)
+                self.undo.note(plan.unit, {"url": url, "ability": self._ability(url)})
+
+    def prove(self, plan: Plan) -> str:
+        """The version that answers, once the unit is as good as it was. Raises NotGood."""
+        version = self._wait(plan.unit, self.urls[plan.unit])
+        if not self.good(version):
+            raise NotGood(f"it answers as Ollama {version}, and {self.version} is wanted: is another server listening there?")
+        if self.gate is not None and (plan.restart or plan.prove):
+            self._compare(plan.unit, self.urls[plan.unit], self._before(plan.unit), less_gpu=self.gate["less_gpu"])
+        return version
+
+    def go_back(self) -> str:
+        """Put back what was there before and have it serve; a sentence that says how that went."""
+        restored, notes = self.undo.restore(), self.undo.notes
+        if not restored:
+            return "Nothing was changed before that could be put back."
+        try:
+            self.units.begin_anew(list(notes))
+            versions = [self._serves_again(unit, note) for unit, note in notes.items()]
+        except (NotGood, UnitError) as exc:
+            return f"What was there before was put back, but does not serve either: {exc}"
+        self.undo.close()
+        return f"What was there before was put back and serves again: Ollama {' and '.join(dict.fromkeys(versions)) or 'as it was'}."
+
+    def _serves_again(self, unit: str, note: t.Mapping[str, t.Any]) -> str:
+        version, before = self._wait(unit, note["url"]), self._before(unit)
+        if before is not None and not before.fault:
+            self._compare(unit, note["url"], before, less_gpu=True)
+        return version
+
+    def _before(self, unit: str) -> Ability | None:
+        known = (self.undo.notes.get(unit) or {}).get("ability")
+        return Ability.of(known) if known else None
+
+    def _ability(self, url: str) -> dict[str, t.Any] | None:
+        try:
+            return dataclasses.asdict(ability_of(self._patient(url), prefer=self._prefer(), loaded_is_enough=True))
+        except ApiError:
+            return None
+
+    def _compare(self, unit: str, url: str, before: Ability | None, *, less_gpu: bool) -> None:
+        try:
+            after = ability_of(self._patient(url), prefer=self._prefer(), again=before.model if before else "")
+        except ApiError as exc:
+            raise NotGood(f"it does not answer any more: {exc.message}.") from None
+        found = losses(before, after, less_gpu=less_gpu)
+        if found:
+            raise NotGood(" ".join(found))
+
+    def _wait(self, unit: str, url: str) -> str:
+        """Poll with growing pauses until the server answers."""
+        deadline = time.monotonic() + self.timeout
+        pause = 0.1
+        before = self.units.states([unit])[0].restarts
+        while True:
+            try:
+                return self._server(url, timeout=5).version()
+            except ApiError as exc:
+                seen = f"HTTP {exc.status}" if exc.status else exc.message
+            state = self.units.states([unit])[0]
+            if state.active == "failed" or state.restarts - before >= FLAPPING or time.monotonic() > deadline:
+                seen = f"it does not answer at {url}/api/version: {seen.rstrip('.')}; the unit is {state.active}."
+                raise NotGood(seen, lines=self.units.journal(unit))
+            time.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+
+    def _prefer(self) -> list[str]:
+        return self.gate["models"] if self.gate else []
+
+    def _patient(self, url: str) -> OllamaServer:
+        return self._server(url, timeout=30)
+
+    def _server(self, url: str, *, timeout: float) -> OllamaServer:
+        return OllamaServer(
+            OpenUrlTransport(use_proxy=False), url, timeout=timeout, patience=self.gate["timeout"] if self.gate else timeout
+        )
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     module.run_command_environ_update = {"LANG": "C", "LC_ALL": "C"}
-    params: dict[str, t.Any] = module.params
-    units = Units(module.run_command)
-    urls = {entry["unit"]: entry["url"] for entry in params["instances"]}
-
-    def plan_for(state: UnitState) -> Plan:
-        pending = [*params["pending"], *(f"{path} changed" for path in of_unit(state, params["written"]))]
-        return make_plan(state, pending=pending, changed_at=modification_times((*state.files, *params["watch"])))
-
+    service = Service(module)
     try:
-        before = units.states(list(urls))
-        plans = [plan_for(state) for state in before]
-        if not module.check_mode:
-            units.apply(plans)
-    except UnitError as exc:
-        module.fail_json(msg=str(exc))
-    changed = any(plan.changed for plan in plans)
-    versions = {}
-    for unit, url in urls.items():
         if module.check_mode:
-            try:
-                versions[unit] = answering_version(url)
-            except (OSError, ValueError, KeyError):
-                versions[unit] = ""
-            continue
-        versions[unit] = wait(module, units, unit=unit, url=url)
-        if params["version"] and not same_version(versions[unit], params["version"]):
-            module.fail_json(
-                msg=f"{unit} answers as Ollama {versions[unit]} at {url}, but {params['version']} is wanted: is another server listening there?"
-            )
+            before = service.states()
+            plans = [service.plan(state) for state in before]
+            versions = {unit: service.answering(url) for unit, url in service.urls.items()}
+        else:
+            with locked(LOCK, doing="restarting Ollama", wait=LOCK_WAIT):
+                before = service.states()
+                plans = [service.plan(state) for state in before]
+                service.remember(before, plans)
+                service.units.apply(plans)
+                versions = prove_all(module, service, plans)
+    except (UnitError, Busy, OSError) as exc:
+        module.fail_json(msg=str(exc))
     module.exit_json(
-        changed=changed,
+        changed=any(plan.changed for plan in plans),
         instances=[
-            {"unit": plan.unit, "actions": actions(plan), "reasons": list(plan.reasons), "version": versions[plan.unit]} for plan in plans
+            {
+                "unit": plan.unit,
+                "actions": plan.actions,
+                "reasons": list(plan.reasons),
+                "version": versions[plan.unit],
+                "due": due(plan, state, service.good(versions[plan.unit])),
+            }
+            for plan, state in zip(plans, before)
         ],
         diff={
             "before": "".join(f"{state.name}: {state.active}, {'enabled' if state.enabled else 'not enabled'}\n" for state in before),
@@ -216,6 +346,28 @@ def main() -> None:
             ),
         },
     )
+
+
+def due(plan: Plan, state: UnitState, good: bool) -> str:
+    """What remains to be done in check mode, or was done: a restart of what serves, or a start with whatever else there is."""
+    if state.running and (plan.restart or plan.prove):
+        return "restart"
+    return "" if good and not plan.actions else "start"
+
+
+def prove_all(module: AnsibleModule, service: Service, plans: t.Sequence[Plan]) -> dict[str, str]:
+    versions = {}
+    for plan in plans:
+        try:
+            versions[plan.unit] = service.prove(plan)
+        except NotGood as exc:
+            tried = plan.restart or plan.prove
+            back = f" {service.go_back()}" if tried and service.undo.open else ""
+            last = f" Its last lines: {exc.lines}" if exc.lines else ""
+            module.fail_json(
+                msg=f"{plan.unit} is not good{' after its restart' if plan.restart else ''}: {exc}{back}{last}", changed=plan.changed
+            )
+    return versions
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from ansible_collections.llm.host.plugins.module_utils import _release, _release
 from ansible_collections.llm.host.plugins.module_utils._release import Host, Outcome, ensure
 from ansible_collections.llm.host.plugins.module_utils._release_plan import make_request
 from ansible_collections.llm.host.plugins.module_utils._release_values import ReleaseError
+from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 from ansible_collections.llm.host.tests.unit.plugins.module_utils.release_support import (
     SCRIPT,
     Item,
@@ -149,13 +150,35 @@ def test_altered_version_is_replaced_and_the_file_is_named(machine: Machine, mon
     assert machine.names() == [".lock", NEW]
 
 
-def test_program_of_the_vendor_is_kept_beside(machine: Machine) -> None:
-    machine.link.parent.mkdir(parents=True)
-    machine.link.write_text("vendor")
-    outcome = machine.run()
-    assert outcome.plan.state.link.version == ""
-    assert machine.active() == NEW
-    assert machine.link.with_name("ollama.before-llm-host").read_text() == "vendor"
+def test_program_of_the_vendor_and_its_libraries_go_when_the_change_is_good(machine: Machine) -> None:
+    _vendor(machine)
+    library = machine.link.parent.parent / "lib/ollama"
+    library.mkdir(parents=True)
+    undo = Undo(str(machine.top / "undo.json"))
+
+    def run(state: str) -> Outcome:
+        return machine.run(state=state, undo=str(machine.top / "undo.json"))
+
+    assert not run("installed").settled
+    assert machine.active() == "vendor"
+    switched = run("switched")
+    assert (switched.active, switched.settled, machine.active()) == (True, False, NEW)
+    assert library.exists()
+    undo.restore()
+    assert machine.active() == "vendor"
+    run("switched")
+    assert run("active").settled
+    assert (machine.active(), undo.open, library.exists()) == (NEW, False, False)
+    assert [path.name for path in machine.link.parent.iterdir()] == ["ollama"]
+
+
+def test_version_that_served_is_kept_until_the_change_is_good(machine: Machine) -> None:
+    undo = str(machine.top / "undo.json")
+    machine.run(OLD)
+    machine.run(state="switched", undo=undo, keep=0)
+    assert (machine.active(), OLD in machine.names()) == (NEW, True)
+    machine.run(undo=undo, keep=0)
+    assert OLD not in machine.names()
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])

@@ -34,7 +34,7 @@ def manifest(version: str = "0.32.15", **changes: t.Any) -> Manifest:
 def host(active: str = "", *installed: str, **changes: t.Any) -> State:
     link = Link("link", TARGET.format(active), active) if active else Link()
     wanted = "0.32.15" in installed
-    state = State(link=link, installed=installed, tree_exists=wanted, manifest=manifest() if wanted else None)
+    state = State(link=link, previous=link.version, installed=installed, tree_exists=wanted, manifest=manifest() if wanted else None)
     return dataclasses.replace(state, **changes)
 
 
@@ -95,6 +95,25 @@ def test_plan(state: State, expected: tuple[bool, bool, tuple[str, ...]]) -> Non
 def test_keep(keep: int, removed: list[str]) -> None:
     plan = make_plan(request(keep=keep), host("0.29.0", "0.31.0", "0.30.0", "0.29.0"))
     assert plan.remove == tuple(f"/opt/ollama/{version}" for version in removed)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "switch", "remove", "close"),
+    [
+        pytest.param("installed", False, (), False, id="installed"),
+        pytest.param("switched", True, (), False, id="switched"),
+        pytest.param("active", True, ("/opt/ollama/0.29.0", "/usr/local/lib/ollama"), True, id="active"),
+    ],
+)
+def test_each_state_does_more_than_the_one_before(wanted: str, switch: bool, remove: tuple[str, ...], close: bool) -> None:
+    state = host("0.30.0", "0.32.15", "0.30.0", "0.29.0", replaced=("/usr/local/lib/ollama",), unproved=True)
+    plan = make_plan(request(state=wanted, undo="/undo.json"), state)
+    assert (plan.switch, plan.remove, plan.close) == (switch, remove, close)
+
+
+def test_the_version_before_an_interrupted_run_is_kept_although_the_link_left_it() -> None:
+    state = host("0.32.15", "0.32.15", "0.31.0", "0.30.0", previous="0.30.0")
+    assert make_plan(request(), state).remove == ("/opt/ollama/0.31.0",)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import typing as t
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from ansible_collections.llm.host.plugins.module_utils._release_tree import (
     differences,
     installed_versions,
     leftovers,
-    locked,
     make_directory,
     place,
     read_link,
@@ -268,35 +266,3 @@ def test_directory_that_is_something_else_is_a_sentence(tmp_path: Path, kind: st
     path.write_text("") if kind == "file" else path.symlink_to("nowhere")
     with pytest.raises(ReleaseError, match="is needed as a directory and is something else"):
         make_directory(path / "below")
-
-
-def test_lock_lets_one_in_and_tells_the_other(tmp_path: Path) -> None:
-    with (
-        locked(tmp_path, wait=1),
-        pytest.raises(ReleaseError, match="Another run has been changing"),
-        locked(tmp_path, wait=0),
-    ):
-        pass
-    with locked(tmp_path, wait=0):
-        pass
-
-
-def test_lock_waits_for_the_other(tmp_path: Path) -> None:
-    order: list[str] = []
-    inside = threading.Event()
-
-    def first() -> None:
-        with locked(tmp_path, wait=1):
-            inside.set()
-            order.append("first")
-            done.wait(5)
-            order.append("first ends")
-
-    done = threading.Event()
-    thread = threading.Thread(target=first)
-    thread.start()
-    inside.wait(5)
-    with locked(tmp_path, wait=5, sleep=lambda _: done.set()):
-        order.append("second")
-    thread.join()
-    assert order == ["first", "first ends", "second"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._units import Plan, UnitError, Units, UnitState, make_plan, of_unit
+from ansible_collections.llm.host.plugins.module_utils._units import Plan, UnitError, Units, UnitState, api_url, make_plan, of_unit
 
 RUNNING = UnitState("ollama.service", loaded=True, active="active", enabled=True, started=100.0)
 SHOW = """Id=ollama.service
@@ -79,7 +79,7 @@ def test_the_manager_is_reloaded_once_for_all_units():
     commands = []
     units = Units(lambda command: commands.append(command) or (0, "", ""))
     units.apply([Plan("a", reload_manager=True, enable=True, start=True), Plan("b", reload_manager=True, restart=True)])
-    assert commands == [["systemctl", "daemon-reload"], ["systemctl", "enable", "a"], ["systemctl", "restart", "a", "b"]]
+    assert commands == [["systemctl", "daemon-reload"], ["systemctl", "reenable", "a"], ["systemctl", "restart", "a", "b"]]
 
 
 def test_a_failing_systemctl_says_what_it_said():
@@ -90,3 +90,28 @@ def test_a_failing_systemctl_says_what_it_said():
 def test_the_journal_is_shown_without_the_line_that_holds_the_environment():
     units = Units(lambda command: (0, 'msg="server config" env="map[HTTPS_PROXY:http://u:p@x]"\nListening\n', ""))
     assert units.journal("a") == "Listening"
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        pytest.param(b"HOME=/\0", "http://127.0.0.1:11434", id="default"),
+        pytest.param(b"OLLAMA_HOST=0.0.0.0\0", "http://127.0.0.1:11434", id="everywhere"),
+        pytest.param(b"A=b\0OLLAMA_HOST=http://10.0.0.5:8080/\0", "http://10.0.0.5:8080", id="with-scheme-and-port"),
+        pytest.param(b"OLLAMA_HOST=[::]:11500\0", "http://[::1]:11500", id="everywhere-of-ipv6"),
+        pytest.param(None, "http://127.0.0.1:11434", id="process-is-gone"),
+    ],
+)
+def test_where_a_running_server_answers(tmp_path, environ, url):
+    if environ is not None:
+        (tmp_path / "7").mkdir()
+        (tmp_path / "7/environ").write_bytes(environ)
+    assert api_url(7, proc=str(tmp_path)) == url
+
+
+def test_what_an_interrupted_run_left_is_proved_also_where_it_has_to_be_started():
+    assert make_plan(RUNNING, pending=[], changed_at={}, unproved=True).actions == ["prove"]
+    assert make_plan(UnitState("ollama.service", loaded=True, enabled=True), pending=[], changed_at={}, unproved=True).actions == [
+        "start",
+        "prove",
+    ]

@@ -40,6 +40,8 @@ PARAMS: dict[str, t.Any] = {
     "integrity": "metadata",
     "timeout": 60,
     "min_free": None,
+    "state": "active",
+    "undo": "",
 }
 
 
@@ -89,6 +91,7 @@ def test_result_of_a_check_on_a_bare_host_says_all_and_no_secret() -> None:
         "version": "0.32.15",
         "architecture": "arm64",
         "active": False,
+        "settled": True,
         "program_changed": True,
         "previous_version": None,
         "path": "/opt/ollama/0.32.15",
