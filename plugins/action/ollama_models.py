@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -12,8 +13,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.llm.host.plugins.module_utils._compat import older
 from ansible_collections.llm.host.plugins.module_utils._library import InputError
 from ansible_collections.llm.host.plugins.module_utils._library_module import models_options, read_declaration
+from ansible_collections.llm.host.plugins.module_utils._release_assets import Version
+from ansible_collections.llm.host.plugins.module_utils._release_values import ReleaseError
 from ansible_collections.llm.host.plugins.plugin_utils._controller_files import ControllerFiles
 from ansible_collections.llm.host.plugins.plugin_utils._library_action import LibraryAction
 from ansible_collections.llm.host.plugins.plugin_utils._modelfiles import ModelfileReader
@@ -53,9 +57,17 @@ def _validated(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         raise AnsibleActionFail("; ".join(said))
     given = checked.validated_parameters
     try:
-        read_declaration(
+        library = read_declaration(
             given["models"], option="models", lock=given["lock"], exclusive=given["exclusive"], allow_empty=given["allow_empty"]
         )
     except InputError as exc:
         raise AnsibleActionFail(str(exc)) from None
+    with contextlib.suppress(ReleaseError):
+        version = Version.parse(given["server_version"])
+        for spec in library.present:
+            if spec.recipe and spec.recipe.requires and older(version, spec.recipe.requires):
+                raise AnsibleActionFail(
+                    f"{spec.name} requires Ollama {spec.recipe.requires} or newer, and ollama_version is {version}: raise ollama_version,"
+                    " or take REQUIRES out of its recipe."
+                )
     return {"changed": False}

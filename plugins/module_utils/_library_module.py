@@ -57,6 +57,7 @@ def models_options() -> Options:
         "exclusive": {"type": "bool", "default": False},
         "allow_empty": {"type": "bool", "default": False},
         "validate_only": {"type": "bool", "default": False},
+        "server_version": {"type": "str", "default": ""},
         **library_options(),
         **api_options(),
     }

@@ -17,6 +17,9 @@ import stat
 import time
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._compat import Holding
+from ansible_collections.llm.host.plugins.module_utils._names import ModelName
+
 __all__ = ["Layer", "Store", "StoreDamaged", "StoreError", "StoreFile", "Survey"]
 
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}\Z")
@@ -156,6 +159,22 @@ class Store:
             except (OSError, ValueError, RecursionError):
                 damaged.append(os.path.relpath(path, self.path))
         return named, tuple(damaged)
+
+    def holdings(self) -> list[Holding]:
+        """The models, with what a server must be able to do for them. What cannot be read is left out."""
+        found = []
+        for path in self._manifest_paths(self._manifests, 4):
+            host, namespace, model, tag = os.path.relpath(path, self._manifests).split(os.sep)
+            try:
+                with open(path, encoding="utf-8") as stream:
+                    manifest = json.load(stream)
+                with open(os.path.join(self._blobs, manifest["config"]["digest"].replace(":", "-")), encoding="utf-8") as stream:
+                    requires = str(json.load(stream).get("requires") or "")
+                layers = frozenset(str(layer["mediaType"]) for layer in manifest["layers"])
+            except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                continue
+            found.append(Holding(ModelName(host, namespace, model, tag).short, requires, layers))
+        return found
 
     def _manifest_paths(self, directory: str, depth: int) -> t.Iterator[str]:
         for name in self._names(directory):

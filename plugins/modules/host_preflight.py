@@ -50,6 +50,41 @@ options:
     type: list
     elements: str
     default: []
+  release:
+    description:
+      - The release of Ollama that is about to be installed. Where another one is active, what does not go together with it is an error, and so is
+        a user under whom models or the identity key would be lost.
+    type: dict
+    suboptions:
+      version:
+        description: Its version.
+        type: str
+        required: true
+      overlays:
+        description: Its overlays.
+        type: list
+        elements: str
+        default: []
+      root:
+        description: The directory of the installed versions.
+        type: path
+        required: true
+      link:
+        description: The link to the active one.
+        type: path
+        required: true
+      models_dir:
+        description: The store of the models.
+        type: path
+        required: true
+      user:
+        description: Who is going to run it.
+        type: str
+        required: true
+      home:
+        description: Their home directory.
+        type: path
+        required: true
   ports:
     description: TCP ports that are about to be used.
     type: list
@@ -150,14 +185,24 @@ undeclared:
 import grp
 import os
 import platform
+import pwd
 import socket
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llm.host.plugins.module_utils._compat import Nvidia, conflicts, driver_in, takeover_conflicts
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
+from ansible_collections.llm.host.plugins.module_utils._release_assets import Version
+from ansible_collections.llm.host.plugins.module_utils._release_tree import read_link
+from ansible_collections.llm.host.plugins.module_utils._release_values import ReleaseError
 from ansible_collections.llm.host.plugins.module_utils._retire import own_units
+from ansible_collections.llm.host.plugins.module_utils._store import Store
 from ansible_collections.llm.host.plugins.module_utils._units import Units
+
+# The one that the vendor's script writes.
+UNIT = "ollama.service"
 
 
 def existing_groups(names: list[str]) -> list[str]:
@@ -177,6 +222,47 @@ def running(units: Units, names: list[str]) -> list[str]:
     return [state.name for state in units.states(sorted(names)) if state.running] if names else []
 
 
+def release_problems(module: AnsibleModule, units: Units, release: dict[str, t.Any]) -> list[str]:
+    """Why the release must not take over here, a sentence each."""
+    try:
+        version = Version.parse(release["version"])
+    except ReleaseError as exc:
+        return [str(exc)]
+    state = units.states([UNIT])[0]
+    account = account_of(release["user"])
+    found = takeover_conflicts(
+        unit=UNIT,
+        runs_as=state.user,
+        user=release["user"],
+        user_home=account,
+        keeps_identity=bool(account) and os.path.exists(f"{account}/.ollama"),
+        home=release["home"],
+    )
+    if read_link(Path(release["link"]), root=Path(release["root"])).version == str(version):
+        return found
+    models = Store(release["models_dir"]).holdings()
+    return found + conflicts(version, overlays=release["overlays"], models=models, nvidia=nvidia(module))
+
+
+def account_of(user: str) -> str:
+    try:
+        return pwd.getpwnam(user).pw_dir
+    except KeyError:
+        return ""
+
+
+def nvidia(module: AnsibleModule) -> Nvidia | None:
+    try:
+        driver = driver_in(Path("/proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return None
+    if not driver:
+        return None
+    program = module.get_bin_path("nvidia-smi")
+    code, output = module.run_command([program, "--query-gpu=compute_cap", "--format=csv,noheader"])[:2] if program else (1, "")
+    return Nvidia(driver, tuple(line.strip() for line in output.splitlines() if line.strip()) if code == 0 else ())
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -185,6 +271,15 @@ def main() -> None:
             "programs": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
             "names": {"type": "list", "elements": "str", "default": []},
+            "release": {
+                "type": "dict",
+                "options": {
+                    "version": {"type": "str", "required": True},
+                    "overlays": {"type": "list", "elements": "str", "default": []},
+                    **{name: {"type": "path", "required": True} for name in ("root", "link", "models_dir", "home")},
+                    "user": {"type": "str", "required": True},
+                },
+            },
             "ports": {
                 "type": "list",
                 "elements": "dict",
@@ -217,6 +312,10 @@ def main() -> None:
             module.fail_json(
                 msg=f"Port {listener.port} is wanted by {entry['unit']} but {listener.described()} listens there: {entry['advice']}."
             )
+    if params["release"]:
+        problems = release_problems(module, Units(module.run_command), params["release"])
+        if problems:
+            module.fail_json(msg=" ".join(problems))
     module.exit_json(
         changed=False,
         architecture=architecture,

@@ -168,6 +168,10 @@ options:
       - For a play that is to find mistakes before it changes anything.
     type: bool
     default: false
+  server_version:
+    description: With O(validate_only), the version of Ollama that is going to serve. A recipe that requires a newer one is an error.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - llm.host.api
   - llm.host.attributes

@@ -74,6 +74,10 @@ GONE = {
 }
 
 
+# Older servers ignore quantised types of the key/value cache without flash attention.
+FIRST_QUANTISED_CACHE = (0, 30, 0)
+
+
 class SettingsError(ValueError):
     """One sentence: which variable, what is wrong with it, what to write instead."""
 
@@ -136,6 +140,15 @@ def instance_environment(settings: t.Mapping[str, t.Any], *, instance: t.Mapping
     if settings["kv_cache_type"] is not None:
         if settings["kv_cache_type"] not in KV_CACHE_TYPES:
             raise SettingsError(f"ollama_kv_cache_type is {settings['kv_cache_type']!r}: write one of {', '.join(KV_CACHE_TYPES)}.")
+        if (
+            settings["kv_cache_type"] != "f16"
+            and public.get("OLLAMA_FLASH_ATTENTION") != "true"
+            and _before(settings, FIRST_QUANTISED_CACHE)
+        ):
+            raise SettingsError(
+                f"ollama_kv_cache_type is {settings['kv_cache_type']!r}, which Ollama before 0.30.0 ignores without flash attention: "
+                "set ollama_flash_attention: true, or leave it out."
+            )
         public["OLLAMA_KV_CACHE_TYPE"] = settings["kv_cache_type"]
     if settings["origins"]:
         public["OLLAMA_ORIGINS"] = ",".join(_origin(index, origin) for index, origin in enumerate(settings["origins"]))
@@ -175,6 +188,12 @@ def _listen_address(settings: t.Mapping[str, t.Any]) -> str:
         "Keep 127.0.0.1 behind the gateway role, write an address inside ollama_private_networks, "
         "or accept the risk with ollama_accept_exposed_api: true."
     )
+
+
+def _before(settings: t.Mapping[str, t.Any], numbers: tuple[int, int, int]) -> bool:
+    """Whether the version that is wanted is older; one that is not told is not."""
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", str(settings.get("version") or ""))
+    return bool(found) and tuple(map(int, found.groups())) < numbers
 
 
 def _absolute(variable: str, value: t.Any) -> str:
