@@ -12,6 +12,7 @@ import re
 import subprocess
 import typing as t
 import urllib.request
+from pathlib import Path
 
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
@@ -99,3 +100,20 @@ def run_playbook() -> t.Callable[..., Run]:
         return Run(output=done.stdout + done.stderr, code=done.returncode)
 
     return run
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch) -> t.Callable[..., Path]:
+    """Pack a release of any version, even one that was never published, as a file on the controller; ``faults`` are born with it."""
+    monkeypatch.syspath_prepend(ROOT / "tests/standin")
+    import pack
+
+    def make(version: str, *, leading_dot: bool = False, faults: t.Mapping[str, t.Any] | None = None) -> Path:
+        numbers = pack.parse_version(version.partition("-")[0])
+        form = "zst" if numbers >= pack.FIRST_ZST else "tgz"
+        path = tmp_path / f"ollama-{version}.{form}"
+        entries = pack.base_entries(numbers, version, "amd64", json.dumps(faults) if faults else "")
+        path.write_bytes(pack.compress(pack.tar(entries, leading_dot=leading_dot), form))
+        return path
+
+    return make

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import typing as t
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 
-ROOT = Path(__file__).resolve().parents[3]
 ALICE = Credentials(key="alice-has-a-key-of-enough-length")
 STARTED = "39f53479d3a045ac8e11786248231fbf"
 WATCHED = "/etc/systemd/system /etc/nginx /etc/llm-gateway /opt/ollama /usr/local/bin /usr/share/ollama /var/lib/llm-host"
@@ -49,18 +47,3 @@ class Site:
 @pytest.fixture
 def site(host, endpoint, run_playbook) -> Site:
     return Site(host, endpoint, run_playbook)
-
-
-@pytest.fixture
-def archive(tmp_path, monkeypatch) -> t.Callable[..., Path]:
-    """Pack a release of any version, even one that was never published, as a file on the controller."""
-    monkeypatch.syspath_prepend(ROOT / "tests/standin")
-    import pack
-
-    def make(version: str, *, leading_dot: bool = False) -> Path:
-        numbers = pack.parse_version(version.partition("-")[0])
-        path = tmp_path / f"ollama-{version}.tar.zst"
-        path.write_bytes(pack.compress(pack.tar(pack.base_entries(numbers, version, "amd64"), leading_dot=leading_dot), "zst"))
-        return path
-
-    return make
