@@ -42,13 +42,13 @@ options:
         required: true
   pending:
     description:
-      - What this run has changed, or would change in check mode, for which all running units must be restarted.
-      - Only needed to foresee a restart in check mode; outside it the state of the host says the same.
+      - What this run has changed, or would change, for which all running units must be restarted.
+      - Looked at in check mode only, to foresee a restart; outside it the state of the host says the same.
     type: list
     elements: str
     default: []
   written:
-    description: The files that this run has written, or would write in check mode. A running unit is restarted for those that are its own.
+    description: In check mode, the files that this run has written, or would write. A running unit is restarted for those that are its own.
     type: list
     elements: path
     default: []
@@ -207,12 +207,15 @@ class Service:
         self.version: str = params["version"]
         self.timeout: int = params["timeout"]
         self._params = params
+        self._check_mode: bool = module.check_mode
 
     def states(self) -> list[UnitState]:
         return self.units.states(list(self.urls))
 
     def plan(self, state: UnitState) -> Plan:
-        pending = [*self._params["pending"], *(f"{path} changed" for path in of_unit(state, self._params["written"]))]
+        # What the files say for themselves once they are written. Another run may have restarted it meanwhile.
+        foreseen = [*self._params["pending"], *(f"{path} changed" for path in of_unit(state, self._params["written"]))]
+        pending = foreseen if self._check_mode else []
         changed_at = modification_times((*state.files, *self._params["watch"]))
         return make_plan(state, pending=pending, changed_at=changed_at, unproved=self.gate is not None and self.undo.open)
 

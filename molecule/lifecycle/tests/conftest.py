@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import json
 import subprocess
 import threading
@@ -20,7 +21,6 @@ VERSION = """
 import json, sys, urllib.request
 print(json.load(urllib.request.urlopen(sys.argv[1], timeout=5))["version"].partition("+")[0])
 """
-DECLARED = "0.13.5"
 
 
 class Lifecycle(Pool):
@@ -97,7 +97,7 @@ class Client:
     def longest_gap(self) -> float:
         """Seconds between two requests that were answered well."""
         ends = sorted(call.end for call in self._calls if call.status == 200)
-        return max(later - earlier for earlier, later in zip(ends, ends[1:]))
+        return max(later - earlier for earlier, later in itertools.pairwise(ends))
 
 
 @pytest.fixture(scope="session")
@@ -107,8 +107,8 @@ def lifecycle(run_playbook) -> Lifecycle:
 
 @pytest.fixture
 def site(lifecycle) -> Lifecycle:
-    """The site as the inventory declares it."""
-    if lifecycle.versions() != [DECLARED] * len(HOSTS):
+    """The site, with the same version on both hosts, which need not be the one that the inventory declares."""
+    if len(set(lifecycle.versions())) > 1:
         run = lifecycle.run("site.yml")
         assert run.code == 0, run.output[-3000:]
     return lifecycle

@@ -49,5 +49,5 @@ def test_versions_come_and_go_under_load_and_no_request_fails(site, client, arch
         whole(site, name)
         assert len(site.installed(name)) == 2
         assert not site.hosts[name].file("/var/lib/llm-host/undo.json").exists
-    again = site.run("site.yml")
+    again = site.run("site.yml")  # whose inventory says 0.13.5
     assert again.changed == {"first": 0, "second": 0}
