@@ -25,6 +25,7 @@ from balancer import balancer
 from gateways import gateways
 from hosts import ROOT, machine
 from transfers import transfers
+from upgrade import upgrade
 
 HOST = "llm-host-bench"
 LIBRARY = "tests/bench/library.yml"
@@ -149,6 +150,7 @@ if __name__ == "__main__":
     machine("at the start")
     with host():
         kept = bench()
+        upgrade(HOST, play)
     transfers()
     gateways()
     balancer()
