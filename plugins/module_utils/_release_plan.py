@@ -159,6 +159,9 @@ class Plan:
             shown["altered"] = list(self.reasons)
         if self.clean:
             shown["leftovers"] = list(self.clean)
+        replaced = [path for path in self.remove if path in self.state.replaced]
+        if replaced:
+            shown["replaced"] = replaced
         return shown
 
     def after(self) -> dict[str, t.Any]:
