@@ -14,6 +14,7 @@ description:
   - Reads the architecture, which programs and groups exist, and who listens on the ports that are about to be used.
   - Finds units of Ollama that this collection wrote and that are not wanted any more. Such a unit may listen on a wanted port.
   - Fails with one sentence when a port belongs to a program that is not the one it is wanted for, or when the architecture is not supported.
+  - Finds where units of Ollama keep their models, whoever wrote them.
   - Changes nothing.
 extends_documentation_fragment: [llm.host.attributes]
 attributes:
@@ -103,6 +104,10 @@ options:
         description: What to do when something else listens there, for the error message.
         type: str
         default: stop it, or choose another port
+  models_dir:
+    description: Where the models of Ollama are to be. Where its units keep them now is then looked at.
+    type: path
+    default: ""
 seealso:
   - module: community.general.listen_ports_facts
 """
@@ -180,6 +185,40 @@ undeclared:
   type: list
   elements: str
   sample: [ollama@gpu1.service]
+stores:
+  description: Directories other than O(models_dir) in which units of Ollama keep their models, as far as models are there that are not in O(models_dir).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The directory.
+      type: str
+    units:
+      description: The units.
+      type: list
+      elements: str
+    missing:
+      description: The models that are only there.
+      type: list
+      elements: str
+  sample: [{path: /usr/share/ollama/.ollama/models, units: [ollama.service], missing: ["llama3.2:1b"]}]
+overrides:
+  description: Files of somebody else that set another directory than O(models_dir) for units of Ollama, and win over what the role C(ollama) sets.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    file:
+      description: The file.
+      type: str
+    unit:
+      description: The unit.
+      type: str
+    path:
+      description: The directory that it sets.
+      type: str
+  sample: [{file: /etc/systemd/system/ollama.service.d/override.conf, unit: ollama.service, path: /data/models}]
 """
 
 import grp
@@ -199,7 +238,9 @@ from ansible_collections.llm.host.plugins.module_utils._release_tree import read
 from ansible_collections.llm.host.plugins.module_utils._release_values import ReleaseError
 from ansible_collections.llm.host.plugins.module_utils._retire import own_units
 from ansible_collections.llm.host.plugins.module_utils._store import Store
-from ansible_collections.llm.host.plugins.module_utils._units import Units
+from ansible_collections.llm.host.plugins.module_utils._store_move import missing_models
+from ansible_collections.llm.host.plugins.module_utils._unit_stores import kept_stores, known_units, unit_stores
+from ansible_collections.llm.host.plugins.module_utils._units import UnitError, Units
 
 # The one that the vendor's script writes.
 UNIT = "ollama.service"
@@ -263,6 +304,18 @@ def nvidia(module: AnsibleModule) -> Nvidia | None:
     return Nvidia(driver, tuple(line.strip() for line in output.splitlines() if line.strip()) if code == 0 else ())
 
 
+def stores_of(module: AnsibleModule, declared: t.Iterable[str]) -> dict[str, list[dict[str, t.Any]]]:
+    """Where units keep their models, if not where they are to be."""
+    wanted = module.params["models_dir"]
+    found = unit_stores(module.run_command, known_units(declared)) if wanted else []
+    kept = {path: (units, missing_models(path, wanted)) for path, units in kept_stores(found, wanted).items()} if wanted else {}
+    set_elsewhere = [item for item in found if item.set_by and os.path.realpath(item.path) != os.path.realpath(wanted)]
+    return {
+        "stores": [{"path": path, "units": units, "missing": missing} for path, (units, missing) in kept.items() if missing],
+        "overrides": [{"file": item.set_by, "unit": item.unit, "path": item.path} for item in set_elsewhere],
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -290,6 +343,7 @@ def main() -> None:
                     "advice": {"type": "str", "default": "stop it, or choose another port"},
                 },
             },
+            "models_dir": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -312,10 +366,15 @@ def main() -> None:
             module.fail_json(
                 msg=f"Port {listener.port} is wanted by {entry['unit']} but {listener.described()} listens there: {entry['advice']}."
             )
+    module.run_command_environ_update = {"LANG": "C", "LC_ALL": "C"}
     if params["release"]:
         problems = release_problems(module, Units(module.run_command), params["release"])
         if problems:
             module.fail_json(msg=" ".join(problems))
+    try:
+        stores = stores_of(module, declared)
+    except UnitError as exc:
+        module.fail_json(msg=str(exc))
     module.exit_json(
         changed=False,
         architecture=architecture,
@@ -325,6 +384,7 @@ def main() -> None:
         addresses={name: addresses(name) for name in params["names"]},
         listeners=[listener.as_dict() for listener in found],
         undeclared=list(undeclared),
+        **stores,
         running=running(Units(module.run_command), [*declared, *undeclared]),
     )
 

@@ -19,7 +19,7 @@ from ansible_collections.llm.host.plugins.plugin_utils._controller_files import 
 from ansible_collections.llm.host.plugins.plugin_utils._job import run_job
 from ansible_collections.llm.host.plugins.plugin_utils._progress_line import Report, progress_line, read_report
 
-__all__ = ["LibraryAction"]
+__all__ = ["LibraryAction", "Lines"]
 
 _FIRST_LINE = 3.0
 _NEXT_LINE = 5.0
@@ -47,7 +47,7 @@ class LibraryAction(ActionBase):
         pending, needed = result.pop("pending", False), result.pop("needs_files", ())
         if not pending or result.get("failed"):
             return result
-        lines = _Lines(str(variables.get("inventory_hostname")), silent=bool(self._task.no_log))
+        lines = Lines(str(variables.get("inventory_hostname")), silent=bool(self._task.no_log))
         with files.staged(needed, tell=lines.tell) as stage:
             state_dir = self._remote_expand_user(str(arguments.get("state_dir") or library_options()["state_dir"]["default"]))
             return run_job(self, module, stage(arguments), variables=variables, watch=f"{state_dir}/models.progress", show=lines.show)
@@ -61,7 +61,7 @@ class LibraryAction(ActionBase):
         )
 
 
-class _Lines:
+class Lines:
     """What of a host's reports is printed: the first after a while, then one at a time with pauses."""
 
     def __init__(self, host: str, *, silent: bool = False) -> None:
