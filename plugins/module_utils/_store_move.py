@@ -303,7 +303,7 @@ class Mover:
         free = found.f_bavail * found.f_frsize
         if needed and needed + RESERVE > free:
             raise MoveError(
-                f"{self._plan.root} has {_gigabytes(free)} free, and {_gigabytes(needed)} are to be copied there: make room, or choose another "
+                f"{self._plan.root} has {_readable(free)} free, and {_readable(needed)} are to be copied there: make room, or choose another "
                 "directory. The old store serves on."
             )
 
@@ -341,5 +341,5 @@ def _device(path: str) -> int:
     return os.stat(_nearest(path)).st_dev
 
 
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
+def _readable(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
