@@ -19,6 +19,8 @@ MOVE = "run move_models.yml"
 SHOWN = 4
 SETTING = re.compile(r"^([A-Za-z]+)=(.*)$")
 VARIABLE = re.compile(r'^"?([A-Za-z_][A-Za-z0-9_]*)=(.*?)"?$')
+# What ansible-core puts before the sentence of a filter.
+WRAPPED = re.compile(r"^Task failed: .*The filter plugin '[^']*' failed: ", re.DOTALL)
 Result = t.Mapping[str, t.Any]
 
 
@@ -59,7 +61,7 @@ def _sentence(text: t.Any) -> str:
 
 
 def _problems(result: Result, declared: Result) -> list[Drift]:
-    return [Drift("the declaration", "one that can be carried out", _sentence(text), "mend the inventory") for text in result["texts"]]
+    return [Drift("the declaration", "one that can be carried out", _sentence(WRAPPED.sub("", text)), "mend the inventory") for text in result["texts"]]
 
 
 def _release(result: Result, declared: Result) -> list[Drift]:
