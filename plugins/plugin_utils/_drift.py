@@ -61,7 +61,10 @@ def _sentence(text: t.Any) -> str:
 
 
 def _problems(result: Result, declared: Result) -> list[Drift]:
-    return [Drift("the declaration", "one that can be carried out", _sentence(WRAPPED.sub("", text)), "mend the inventory") for text in result["texts"]]
+    return [
+        Drift("the declaration", "one that can be carried out", _sentence(WRAPPED.sub("", text)), "mend the inventory")
+        for text in result["texts"]
+    ]
 
 
 def _release(result: Result, declared: Result) -> list[Drift]:
