@@ -20,7 +20,7 @@ def ollama_store_problems(looked: t.Mapping[str, t.Any], models_dir: str, moving
     ]
     overridden = [
         f"{item['file']} sets OLLAMA_MODELS={item['path']} for {item['unit']}, which wins over ollama_models_dir ({models_dir}): "
-        f"write {item['path']} into ollama_models_dir, or remove that line from the file."
+        f"write {item['path']} into ollama_models_dir, or remove that line and leave the rest to the next run."
         for item in looked["overrides"]
     ]
     return left_behind + overridden

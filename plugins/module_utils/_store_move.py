@@ -303,8 +303,8 @@ class Mover:
         free = found.f_bavail * found.f_frsize
         if needed and needed + RESERVE > free:
             raise MoveError(
-                f"{self._plan.root} has {_readable(free)} free, and {_readable(needed + RESERVE)} are needed to copy the models there: make room, or choose another "
-                "directory. The old store serves on."
+                f"{self._plan.root} has {_readable(free)} free, and {_readable(needed + RESERVE)} are needed to copy the models there: "
+                "make room, or choose another directory. The old store serves on."
             )
 
 

@@ -27,5 +27,5 @@ def test_a_long_list_is_cut():
 def test_while_they_are_moved_they_need_not_be_there_but_a_file_that_wins_is_still_a_problem():
     assert ollama_store_problems({"stores": [OLD], "overrides": [MINE]}, "/new", True) == [
         "/etc/systemd/system/ollama.service.d/override.conf sets OLLAMA_MODELS=/data for ollama.service, which wins over ollama_models_dir (/new): "
-        "write /data into ollama_models_dir, or remove that line from the file."
+        "write /data into ollama_models_dir, or remove that line and leave the rest to the next run."
     ]
