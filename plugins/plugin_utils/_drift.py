@@ -196,9 +196,11 @@ def _preflight(result: Result, declared: Result) -> list[Drift]:
         )
         for item in result["overrides"]
     ]
-    for path, (what, mend) in (declared.get("traces") or {}).items():
-        if path in result["paths"]:
-            found.append(Drift(what, "an end", f"an interruption, of which {path} is left", mend))
+    found += [
+        Drift(trace["what"], "an end", f"an interruption, of which {trace['path']} is left", trace["mend"])
+        for trace in declared.get("traces") or []
+        if trace["path"] in result["paths"]
+    ]
     return found
 
 

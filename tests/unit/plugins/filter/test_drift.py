@@ -21,7 +21,7 @@ DECLARED = {
     "servers": ["one.default", "two.default"],
     "server": "nginx.service",
     "url": "https://llm.example.com",
-    "traces": {"/var/lib/llm-host/undo.json": ["the last change", "run site.yml"]},
+    "traces": [{"path": "/var/lib/llm-host/undo.json", "what": "the last change", "mend": "run site.yml"}],
 }
 
 
