@@ -8,7 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.llm.host.plugins.plugin_utils._sandbox import check_hardening, check_limits, limits, order, restart, sandbox
 from ansible_collections.llm.host.plugins.plugin_utils._settings import (
     Environment,
     SettingsError,
@@ -41,11 +43,24 @@ def ollama_settings(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 # A line of our unit files.
 OURS = "every setting is in its drop-ins"
 UNIT_DIRECTORY = "/etc/systemd/system"
+WHY = "/usr/local/lib/llm-host/ollama-why"
+RESUME = (
+    f"{UNIT_DIRECTORY}/llm-host-resume.service",
+    f"{UNIT_DIRECTORY}/sleep.target.d/50-llm-host.conf",
+    "/usr/local/lib/llm-host/ollama-resume",
+)
 
 
-def ollama_files(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The unit files and drop-ins of all instances, as llm.host.host_files takes them."""
+def ollama_files(settings: t.Mapping[str, t.Any], host: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The unit files and drop-ins of all instances on a host as llm.host.host_preflight saw it, as llm.host.host_files takes them."""
     units = ollama_settings(settings)
+    gpus = host["gpus"]
+    unit_of_the_host = {
+        "order": order(settings, gpus=gpus, interface=host["interface"]),
+        "restart": restart(systemd=host["systemd"]),
+        "limits": limits(settings),
+        "sandbox": sandbox(settings, gpus=gpus),
+    }
     kinds = dict.fromkeys("ollama@.service" if "@" in unit["unit"] else unit["unit"] for unit in units)
     return [
         *(
@@ -61,10 +76,22 @@ def ollama_files(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
             {
                 "path": f"{UNIT_DIRECTORY}/{unit['unit']}.d/10-llm-host.conf",
                 "template": "drop-in.conf.j2",
-                "variables": {"__ollama_item": unit},
+                "variables": {"__ollama_item": {**unit, **unit_of_the_host}},
             }
             for unit in units
         ),
+        {"path": WHY, "template": "ollama-why.j2", "mode": "0755"},
+        *([{"path": f"{UNIT_DIRECTORY}/llm-host-gpu.service", "template": "llm-host-gpu.service.j2"}] if "nvidia" in gpus else []),
+        *(resume_files([unit["unit"] for unit in units]) if boolean(settings["resume"], strict=False) and "nvidia" in gpus else []),
+    ]
+
+
+def resume_files(units: t.Sequence[str]) -> list[dict[str, t.Any]]:
+    """What brings the GPU back to these units after the host has slept."""
+    return [
+        {"path": RESUME[0], "template": "llm-host-resume.service.j2", "variables": {"__ollama_item": " ".join(units)}},
+        {"path": RESUME[1], "content": "[Unit]\nWants=llm-host-resume.service\n"},
+        {"path": RESUME[2], "template": "ollama-resume.j2", "mode": "0755"},
     ]
 
 
@@ -107,6 +134,8 @@ def _due(looked: t.Any) -> list[str]:
 def _environments(settings: t.Mapping[str, t.Any]) -> list[tuple[t.Mapping[str, t.Any], Environment]]:
     try:
         check_instances(settings["instances"])
+        check_limits(settings)
+        check_hardening(settings["hardening"])
         return [
             (instance, instance_environment(settings, instance=instance, first=index == 0))
             for index, instance in enumerate(settings["instances"])

@@ -13,8 +13,9 @@ author: llm.host contributors (@llm-host)
 description:
   - Reads the architecture, which programs and groups exist, and who listens on the ports that are about to be used.
   - Finds units of Ollama that this collection wrote and that are not wanted any more. Such a unit may listen on a wanted port.
-  - Fails with one sentence when a port belongs to a program that is not the one it is wanted for, or when the architecture is not supported.
   - Finds where units of Ollama keep their models, whoever wrote them.
+  - Fails with one sentence when a port belongs to a program that is not the one it is wanted for, when the architecture is not supported, or when a
+    user cannot get to a directory.
   - Changes nothing.
 extends_documentation_fragment: [llm.host.attributes]
 attributes:
@@ -86,6 +87,33 @@ options:
         description: Their home directory.
         type: path
         required: true
+  units:
+    description: Units of which systemd may not know yet what is on disk.
+    type: list
+    elements: str
+    default: []
+  address:
+    description: An address, for RV(interface).
+    type: str
+    default: ""
+  passages:
+    description: Directories that a user must be able to get to.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The directory. It need not exist.
+        type: path
+        required: true
+      user:
+        description: Who. One who does not exist yet is taken for a stranger.
+        type: str
+        required: true
+      variable:
+        description: The variable that says the path, for the error message.
+        type: str
+        required: true
   ports:
     description: TCP ports that are about to be used.
     type: list
@@ -154,6 +182,32 @@ addresses:
   returned: always
   type: dict
   sample: {edge-01: ["10.20.0.5"]}
+gpus:
+  description: The vendors of GPUs that the host has, whether their driver is installed or not. Any of C(amd), C(intel), C(jetson), C(nvidia), C(wsl).
+  returned: always
+  type: list
+  elements: str
+  sample: [nvidia]
+interface:
+  description: The network interface that has O(address), empty where none has.
+  returned: always
+  type: str
+  sample: wg0
+selinux:
+  description: Whether the kernel runs with SELinux.
+  returned: always
+  type: bool
+stale:
+  description: Those of O(units) whose files changed since systemd has read them.
+  returned: always
+  type: list
+  elements: str
+  sample: [sleep.target]
+systemd:
+  description: The version of systemd, 0 where there is none.
+  returned: always
+  type: int
+  sample: 257
 listeners:
   description: Who listens on each of O(ports) that is in use. Only root sees programs of other users.
   returned: always
@@ -225,6 +279,7 @@ import grp
 import os
 import platform
 import pwd
+import re
 import socket
 import typing as t
 from pathlib import Path
@@ -232,7 +287,9 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._compat import Nvidia, conflicts, driver_in, takeover_conflicts
+from ansible_collections.llm.host.plugins.module_utils._hardware import gpus
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
+from ansible_collections.llm.host.plugins.module_utils._passage import closed_to
 from ansible_collections.llm.host.plugins.module_utils._release_assets import Version
 from ansible_collections.llm.host.plugins.module_utils._release_tree import read_link
 from ansible_collections.llm.host.plugins.module_utils._release_values import ReleaseError
@@ -316,6 +373,29 @@ def stores_of(module: AnsibleModule, declared: t.Iterable[str]) -> dict[str, lis
     }
 
 
+def interface_of(module: AnsibleModule, address: str) -> str:
+    tool = module.get_bin_path("ip")
+    if not address or not tool:
+        return ""
+    code, output = module.run_command([tool, "-oneline", "address", "show", "to", address])[:2]
+    found = re.match(r"\d+:\s+([^\s@]+)", output)
+    return found.group(1) if code == 0 and found else ""
+
+
+def stale_units(module: AnsibleModule, names: list[str]) -> list[str]:
+    tool = module.get_bin_path("systemctl")
+    if not names or not tool:
+        return []
+    output = module.run_command([tool, "show", "--property=Id,NeedDaemonReload", *names])[1]
+    return re.findall(r"^Id=(.*)\nNeedDaemonReload=yes$", output, re.MULTILINE)
+
+
+def systemd_version(module: AnsibleModule) -> int:
+    tool = module.get_bin_path("systemctl")
+    found = re.match(r"systemd (\d+)", module.run_command([tool, "--version"])[1]) if tool else None
+    return int(found.group(1)) if found else 0
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -331,6 +411,18 @@ def main() -> None:
                     "overlays": {"type": "list", "elements": "str", "default": []},
                     **{name: {"type": "path", "required": True} for name in ("root", "link", "models_dir", "home")},
                     "user": {"type": "str", "required": True},
+                },
+            },
+            "units": {"type": "list", "elements": "str", "default": []},
+            "address": {"type": "str", "default": ""},
+            "passages": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "user": {"type": "str", "required": True},
+                    "variable": {"type": "str", "required": True},
                 },
             },
             "ports": {
@@ -353,6 +445,13 @@ def main() -> None:
         module.fail_json(
             msg=f"The host's architecture is {architecture}, which is not supported: use one with {' or '.join(params['architectures'])}."
         )
+    for entry in params["passages"]:
+        closed = closed_to(entry["user"], entry["path"])
+        if closed:
+            module.fail_json(
+                msg=f"{entry['variable']} is {entry['path']}, but the user {entry['user']} cannot pass {closed}: let it, with `chmod o+x {closed}`, "
+                "or choose another directory."
+            )
     wanted = {entry["port"]: entry for entry in params["ports"]}
     declared = {entry["unit"] for entry in params["ports"]}
     undeclared = {unit: port for unit, port in own_units().items() if unit not in declared}
@@ -382,6 +481,11 @@ def main() -> None:
         programs=[name for name in params["programs"] if module.get_bin_path(name)],
         paths=[path for path in params["paths"] if os.path.lexists(path)],
         addresses={name: addresses(name) for name in params["names"]},
+        gpus=gpus(),
+        interface=interface_of(module, params["address"]),
+        selinux=os.path.exists("/sys/fs/selinux/enforce"),
+        stale=stale_units(module, params["units"]),
+        systemd=systemd_version(module),
         listeners=[listener.as_dict() for listener in found],
         undeclared=list(undeclared),
         **stores,

@@ -46,3 +46,17 @@ def test_names_stand_for_the_addresses_that_the_host_knows():
     result = call(names=["127.0.0.9", "fd00::5", "no-such-name.invalid"], paths=["/no/such/path", "/proc"])
     assert result["addresses"] == {"127.0.0.9": ["127.0.0.9"], "fd00::5": ["fd00::5"], "no-such-name.invalid": []}
     assert result["paths"] == ["/proc"]
+
+
+def test_the_interface_of_an_address_and_the_units_of_the_host():
+    result = call(address="127.0.0.1", units=["no-such-unit-is-stale.service"])
+    assert (result["interface"], result["stale"]) == ("lo", [])
+    assert {"gpus", "selinux", "systemd"} <= set(result)
+
+
+def test_a_directory_that_the_user_cannot_get_to_is_one_sentence(tmp_path):
+    # tmp_path is for its owner alone.
+    path = tmp_path / "a" / "models"
+    result = call(passages=[{"path": str(path), "user": "no-such-user-yet", "variable": "ollama_models_dir"}])
+    assert result["msg"].startswith(f"ollama_models_dir is {path}, but the user no-such-user-yet cannot pass /")
+    assert result["msg"].endswith(", or choose another directory.")
