@@ -82,7 +82,7 @@ class Waiting:
 
 def busy_message(plan: Retirement, seen: t.Sequence[str], timeout: int) -> str:
     return (
-        f"{plan.unit} is not declared any more, but {' and '.join(seen)} did not leave its port {plan.port} in {timeout} s. "
+        f"{plan.unit} is to go, but {' and '.join(seen)} did not leave its port {plan.port} in {timeout} s. "
         "It goes on serving, and the next run stops it. Does a gateway still send requests there, which --limit left out? "
         "Else end what runs there, or set ollama_retire_timeout to 0, which breaks it off."
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -22,13 +23,20 @@ GATEWAY = "/etc/llm-gateway"
 NGINX_CONFIG = "/etc/nginx/nginx.conf"
 # What was in its place before ours, the package's or somebody's. That there is one says that nginx is ours.
 NGINX_KEPT = f"{NGINX_CONFIG}.before-llm-host"
+NGINX_SITE = "/etc/nginx/sites-available/default"
+NGINX_SITE_LINK = "/etc/nginx/sites-enabled/default"
 NGINX_LOG = "/var/log/nginx/error.log"
 CADDY_CONFIG = f"{GATEWAY}/caddy/Caddyfile"
 CADDY_UNIT = "/etc/systemd/system/caddy.service.d/50-llm-host.conf"
+CADDY_OWN = "/etc/caddy/Caddyfile"
 CADDY_SOCKET = "/run/caddy/admin.sock"
+BALANCER = "/etc/llm-balancer"
+HAPROXY_UNIT = "/etc/systemd/system/haproxy.service.d/50-llm-host.conf"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 HAPROXY_KEPT = f"{HAPROXY_CONFIG}.before-llm-host"
 REFUSAL = re.compile(r"\[(?:emerg|crit|alert|error)\] (?:\d+#\d+: )?(.*)")
+SITE = re.compile(r"^\s*server\s*\{", re.MULTILINE)
+PROXY = re.compile(r"^\s*(frontend|listen)\s", re.MULTILINE)
 HAPROXY_REFUSAL = re.compile(r"\[ALERT\]\s+\(\d+\) : (?:config : )?(.*)")
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
@@ -51,6 +59,8 @@ class Engine:
     key_mode: int
     # The file that says that the service is ours, so that it may be taken away.
     trace: str
+    # What of ours is in the unit's way.
+    drop_in: str = ""
 
     def __init__(self, run: Run, find: t.Callable[[str], str | None]) -> None:
         self._run = run
@@ -63,6 +73,10 @@ class Engine:
     @property
     def is_ours(self) -> bool:
         return os.path.lexists(self.trace)
+
+    def is_taken(self, service: Service) -> bool:
+        """Whether the service does our work, or did so before somebody began to put it back."""
+        return self.is_ours
 
     def service(self) -> Service:
         if not self.installed:
@@ -98,6 +112,9 @@ class Engine:
     def stop(self) -> None:
         self.systemctl("stop", self.unit)
 
+    def idle(self) -> None:
+        """What belongs to a service that is put back and has nothing to do."""
+
     def forget(self) -> None:
         """Remove what the collection put there, once nothing needs it any more."""
         self.systemctl("disable", self.unit)
@@ -105,6 +122,22 @@ class Engine:
 
     def enable(self) -> None:
         self.systemctl("enable", self.unit)
+
+    def serves_others(self) -> bool:
+        """Whether the service has something to do without the collection. Raises EngineError where that cannot be told."""
+        raise NotImplementedError
+
+    def traces(self) -> list[str]:
+        """What of the collection is there and goes, or is put back."""
+        paths = (self.drop_in, self.directory, self.trace)
+        return [path for path in dict.fromkeys(paths) if path and os.path.lexists(path)]
+
+    def put_back(self) -> None:
+        """Have the files that were there before the collection; what tells of it stays."""
+
+    def resume(self, timeout: int) -> None:
+        """Load what was there before."""
+        self.reload(timeout)
 
     def last_words(self) -> str:
         return f"see journalctl --unit {self.unit}"
@@ -152,6 +185,25 @@ class Nginx(Engine):
         super().forget()
         os.replace(NGINX_KEPT, self.config)
 
+    def serves_others(self) -> bool:
+        if not self.installed:
+            return False
+        code, output, error = self._run([self._program, "-T", "-q", "-c", NGINX_KEPT])
+        if code != 0:
+            raise EngineError(
+                f"nginx refuses {NGINX_KEPT}, which was its configuration before: {refusals(error) or error.strip()}. "
+                "So it goes on with the present one: correct that file, and run again."
+            )
+        return bool(SITE.search(output))
+
+    def put_back(self) -> None:
+        _copy_whole(NGINX_KEPT, self.config)
+
+    def idle(self) -> None:
+        """As the package has it: its welcome page is there for whoever starts nginx."""
+        if os.path.exists(NGINX_SITE) and not os.path.lexists(NGINX_SITE_LINK):
+            os.symlink(NGINX_SITE, NGINX_SITE_LINK)
+
     def _load(self, verb: str, timeout: int, *, before: frozenset[int]) -> None:
         """nginx says neither that it took a new configuration nor that it did not: new workers and its log do."""
         log_size = os.path.getsize(NGINX_LOG) if os.path.exists(NGINX_LOG) else 0
@@ -183,6 +235,7 @@ class Caddy(Engine):
     key_group = "caddy"
     key_mode = 0o640
     trace = CADDY_UNIT
+    drop_in = CADDY_UNIT
 
     def started_as_wanted(self, service: Service, written: t.Collection[str]) -> bool:
         return not service.stale and CADDY_UNIT not in written and os.path.exists(CADDY_SOCKET)
@@ -207,6 +260,21 @@ class Caddy(Engine):
             os.rmdir(os.path.dirname(CADDY_UNIT))
         self.systemctl("daemon-reload")
 
+    def is_taken(self, service: Service) -> bool:
+        return self.is_ours or self.directory in _title(service.pid)
+
+    def serves_others(self) -> bool:
+        """Whether somebody edited the package's configuration, which is a page of welcome."""
+        own = read_text(CADDY_OWN)
+        if own is None or not self.installed:
+            return False
+        known = self._run(["dpkg-query", "--show", "--showformat=${Conffiles}", self.name])[1]
+        digest = hashlib.md5(own.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+        return f"{CADDY_OWN} {digest}" not in known
+
+    def resume(self, timeout: int) -> None:
+        self.start("restart", timeout)
+
     def last_words(self) -> str:
         lines = self._run(["journalctl", "--quiet", "--output", "cat", "--lines", "20", "--unit", self.unit])[1].splitlines()
         said = [line.partition("Error: ")[2] for line in lines if line.startswith("Error: ")]
@@ -228,6 +296,9 @@ class Haproxy(Engine):
     title = "HAProxy"
     unit = "haproxy.service"
     config = HAPROXY_CONFIG
+    directory = BALANCER
+    trace = HAPROXY_KEPT
+    drop_in = HAPROXY_UNIT
 
     def started_as_wanted(self, service: Service, written: t.Collection[str]) -> bool:
         # What the unit's drop-in says concerns reloads only.
@@ -239,6 +310,19 @@ class Haproxy(Engine):
 
     def keep_foreign(self) -> None:
         _keep(self.config, HAPROXY_KEPT)
+
+    def serves_others(self) -> bool:
+        # The package's own has defaults and nothing that listens.
+        return self.installed and bool(PROXY.search(read_text(HAPROXY_KEPT) or ""))
+
+    def put_back(self) -> None:
+        reason = self.check(HAPROXY_KEPT) if self.serves_others() else ""
+        if reason:
+            raise EngineError(
+                f"HAProxy refuses {HAPROXY_KEPT}, which was its configuration before: {reason}. "
+                "So it goes on with the present one: correct that file, and run again."
+            )
+        _copy_whole(HAPROXY_KEPT, self.config)
 
     def reload(self, timeout: int) -> None:
         service = self.service()
@@ -274,6 +358,15 @@ def haproxy_refusals(output: str) -> str:
 def _keep(config: str, kept: str) -> None:
     if os.path.exists(config) and not os.path.exists(kept):
         shutil.copy2(config, kept)
+
+
+def _copy_whole(source: str, path: str) -> None:
+    if not os.path.exists(source):
+        return
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".llm-host-")
+    os.close(handle)
+    shutil.copy2(source, temporary)
+    os.replace(temporary, path)
 
 
 def _workers(master: int) -> frozenset[int]:

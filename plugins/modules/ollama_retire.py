@@ -29,7 +29,11 @@ options:
     description: The systemd units.
     type: list
     elements: str
-    required: true
+    default: []
+  all:
+    description: All units that the role C(ollama) wrote, whatever O(units) says.
+    type: bool
+    default: false
   timeout:
     description:
       - How many seconds the requests that run may take, before the module fails. The unit goes on serving then.
@@ -44,6 +48,10 @@ EXAMPLES = r"""
 - name: An instance leaves
   llm.host.ollama_retire:
     units: [ollama@gpu1.service]
+
+- name: All instances leave
+  llm.host.ollama_retire:
+    all: true
 """
 
 RETURN = r"""
@@ -142,7 +150,8 @@ def remove(units: Units, files: t.Sequence[Path]) -> None:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "units": {"type": "list", "elements": "str", "required": True},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "all": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
@@ -150,7 +159,7 @@ def main() -> None:
     module.run_command_environ_update = {"LANG": "C", "LC_ALL": "C"}
     units = Units(module.run_command)
     ours = own_units()
-    leaving = [unit for unit in dict.fromkeys(module.params["units"]) if unit in ours]
+    leaving = list(ours) if module.params["all"] else [unit for unit in dict.fromkeys(module.params["units"]) if unit in ours]
 
     def unneeded(names: t.Collection[str]) -> list[Path]:
         return kinds_to_remove(names, staying=[unit for unit in (*ours, *units.present("ollama*.service")) if unit not in names])

@@ -69,7 +69,7 @@ def test_what_takes_too_long_goes_on_and_the_others_leave(units, commands, busy)
     assert stopped == plans[1:]
     assert commands == ["stop ollama@gpu1.service", "disable ollama@gpu1.service"]
     assert problems == [
-        f"ollama.service is not declared any more, but 127.0.0.1 did not leave its port {busy[0]} in 1 s. It goes on serving, and the next run "
+        f"ollama.service is to go, but 127.0.0.1 did not leave its port {busy[0]} in 1 s. It goes on serving, and the next run "
         "stops it. Does a gateway still send requests there, which --limit left out? Else end what runs there, or set ollama_retire_timeout to 0, which breaks it off."
     ]
 
