@@ -309,7 +309,11 @@ def _users(result: Result, declared: Result) -> list[Drift]:
 def _probe(result: Result, declared: Result) -> list[Drift]:
     if not result.get("checks"):
         return [Drift(declared["url"], "an answer", _sentence(result.get("msg")))] if result.get("msg") else []
-    return [Drift(declared["url"], check["name"], _sentence(check["seen"])) for check in result["checks"] if not check["ok"]]
+    broken = [check for check in result["checks"] if not check["ok"]]
+    reasons = {check["seen"][check["seen"].find("[Errno") :] for check in broken if "[Errno" in check["seen"]}
+    if len(reasons) == 1 and len(broken) > 1:
+        return [Drift(declared["url"], "an answer", _sentence(reasons.pop()))]
+    return [Drift(declared["url"], check["name"], _sentence(check["seen"])) for check in broken]
 
 
 def _endpoint(result: Result, declared: Result) -> list[Drift]:

@@ -247,6 +247,12 @@ def test_what_is_as_declared_has_no_sentence(kind, result):
             id="a-promise-is-broken",
         ),
         pytest.param(
+            "probe",
+            {"checks": [{"name": name, "ok": False, "seen": f"{name}[Errno 111] Connection refused"} for name in ("", "GET /v1/models: ")]},
+            ["https://llm.example.com: expected an answer, found [Errno 111] Connection refused; run site.yml."],
+            id="nobody-answers-at-all",
+        ),
+        pytest.param(
             "problems",
             {
                 "texts": [
