@@ -20,7 +20,7 @@ import typing as t
 from ansible_collections.llm.host.plugins.module_utils._compat import Holding
 from ansible_collections.llm.host.plugins.module_utils._names import ModelName
 
-__all__ = ["Layer", "Store", "StoreDamaged", "StoreError", "StoreFile", "Survey"]
+__all__ = ["Layer", "Store", "StoreDamaged", "StoreError", "StoreFile", "Survey", "blobs_of"]
 
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}\Z")
 _PARTIAL = re.compile(r"sha256-[0-9a-f]{64}-partial(-[0-9]+)?\Z")
@@ -151,7 +151,7 @@ class Store:
         for path in self._manifest_paths(self._manifests, 4):
             try:
                 with open(path, encoding="utf-8") as stream:
-                    named |= _blobs_of(json.load(stream))
+                    named |= blobs_of(json.load(stream))
             except FileNotFoundError:
                 continue
             except PermissionError as exc:
@@ -209,7 +209,7 @@ class Store:
         return StoreError(f"Cannot work on the store {self.path}: {exc}; say become: true, or another store_dir.")
 
 
-def _blobs_of(manifest: t.Any) -> set[str]:
+def blobs_of(manifest: t.Any) -> set[str]:
     """The names of the files that a manifest needs."""
     try:
         layers = [manifest["config"], *(manifest["layers"] or ())]
