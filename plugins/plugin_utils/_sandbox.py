@@ -32,6 +32,8 @@ DEFAULTS: dict[str, t.Any] = {
     "NoNewPrivileges": True,
     "CapabilityBoundingSet": "",
     "ProtectSystem": "strict",
+    # systemd makes it writable again where it mounts /proc for the unit.
+    "ReadOnlyPaths": "/run",
     "ProtectHome": True,
     "PrivateTmp": True,
     "PrivateDevices": True,
@@ -64,7 +66,7 @@ WITH_GPU: dict[str, t.Any] = {
 }
 FURTHER = (
     "AmbientCapabilities", "BindPaths", "BindReadOnlyPaths", "DeviceAllow", "ExecPaths", "IPAddressAllow", "IPAddressDeny", "InaccessiblePaths",
-    "KeyringMode", "NoExecPaths", "PrivateIPC", "PrivateMounts", "PrivateNetwork", "PrivateUsers", "ProcSubset", "ReadOnlyPaths", "ReadWritePaths",
+    "KeyringMode", "NoExecPaths", "PrivateIPC", "PrivateMounts", "PrivateNetwork", "PrivateUsers", "ProcSubset", "ReadWritePaths",
     "RestrictFileSystems", "RestrictNetworkInterfaces", "SecureBits", "SocketBindAllow", "SocketBindDeny", "SupplementaryGroups", "SystemCallLog",
     "TemporaryFileSystem",
 )  # fmt: skip
