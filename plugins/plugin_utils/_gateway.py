@@ -66,8 +66,8 @@ def _address_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"gateway_url '{settings['url']}' is not an https address: write it as in https://ollama.example.com."
     if not settings["backends"]:
         yield (
-            f"gateway_backends is empty: put the hosts that run Ollama into the group {settings['backend_group']}, "
-            f"or list the instances as address:port."
+            f"No host is in the group {settings['backend_group']}, so nobody would answer behind this gateway, which stays as it is: put hosts that run "
+            f"Ollama there, list instances in gateway_backends as address:port, or take the gateway away too, with playbooks/uninstall.yml."
         )
     for origin in settings["cors_origins"]:
         if origin != "*" and not ORIGIN.match(str(origin)):

@@ -71,7 +71,7 @@ def test_usable_settings_have_no_problem(changes):
         pytest.param({"url": "http://ollama.example.com"}, "gateway_url", id="url-without-tls"),
         pytest.param({"url": "https://a b"}, "gateway_url", id="url-with-blank"),
         pytest.param({"url": 'https://a";'}, "gateway_url", id="url-with-quote"),
-        pytest.param({"backends": []}, "put the hosts that run Ollama into the group ollama", id="nobody-runs-ollama"),
+        pytest.param({"backends": []}, "No host is in the group ollama, so nobody would answer", id="nobody-runs-ollama"),
         pytest.param({"backends": ["127.0.0.1"]}, "'127.0.0.1', which is not an address:port", id="backend-without-port"),
         pytest.param({"backends": ["a:0"]}, "'a:0'", id="backend-with-port-0"),
         pytest.param({"backends": ["a:1; }"]}, "gateway_backends", id="backend-that-would-end-a-directive"),
