@@ -32,7 +32,7 @@ _BELONGS = {
     HOME: re.compile(r"id_ed25519(\.pub)?"),
     MODELS: re.compile(r"blobs/sha256-[0-9a-f]{64}|manifests(/[^/]+){4}"),
     SYSTEM: re.compile(
-        r"etc/systemd/system/[^/]+\.service\.d/[^/]+|etc/ollama/.+|etc/llm-gateway/(tls|acme)/[^/]+|etc/letsencrypt/.+|var/lib/caddy/.+"
+        r"etc/systemd/system/[^/]+\.service\.d/[^/]+|etc/ollama/.+|etc/llm-gateway/(tls|acme)/[^/]+|etc/letsencrypt/.+|var/lib/caddy(/.+)?"
     ),
 }
 

@@ -70,8 +70,8 @@ FILES = (
 )
 WRITTEN_BY_US = ("secret.env", "preload.json")
 OURS = "llm-host"
-# Directories that are there on any host.
-COMMON = frozenset(("etc", "etc/systemd", "etc/systemd/system", "var", "var/lib"))
+# Where directories have modes and owners of their own.
+OWN_DIRECTORIES = ("etc/letsencrypt/", "etc/ollama/", "var/lib/caddy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,10 +227,10 @@ def _system_entries(places: Places, files: dict[str, bytes]) -> t.Iterator[Entry
         for place, _folders, names in os.walk(os.path.join(root, tree)):
             paths += sorted(os.path.relpath(os.path.join(place, name), root) for name in names)
     chosen = [path for path in paths if os.path.basename(path) not in WRITTEN_BY_US and OURS not in os.path.basename(path)]
-    directories = sorted({parent.as_posix() for path in chosen for parent in Path(path).parents} - COMMON - {"."})
+    directories = sorted({parent.as_posix() for path in chosen for parent in Path(path).parents})
     for path in directories:
-        # Those that an archive may have; the others are made as they are needed.
-        if path.count("/") > 1 and path.startswith(("etc/letsencrypt/", "var/lib/caddy/", "etc/ollama/")):
+        # The others are made for root as they are needed.
+        if path.startswith(OWN_DIRECTORIES):
             yield from _entries(places, SYSTEM, path, files)
     for path in chosen:
         yield from _entries(places, SYSTEM, path, files)
