@@ -62,5 +62,7 @@ def test_a_host_is_emptied_under_load_and_restored_without_building_anything(sit
     run(site, "site", **wanted)
     assert identity(second) == before
     assert "MINE=1" in second.check_output("systemctl show -P Environment ollama")
-    assert "/api/create" not in second.check_output("journalctl -q -o cat -u ollama _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID ollama)")
+    assert "/api/create" not in second.check_output(
+        "journalctl -q -o cat -u ollama _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID ollama)"
+    )
     site.all_up()
