@@ -55,7 +55,8 @@ def conflicts(version: Version, *, overlays: t.Collection[str], models: t.Iterab
             )
         elif TENSOR in model.layers and version.numbers >= FIRST_SEPARATE_MLX and "mlx" not in overlays:
             found.append(
-                f"{model.name} consists of safetensors, which Ollama {version} runs with the overlay mlx only: add mlx to ollama_overlays, or remove the model first."
+                f"{model.name} consists of safetensors, which Ollama {version} runs with the overlay mlx only: add mlx to ollama_overlays,"
+                " or remove the model first."
             )
     return found + (_driver_conflicts(version, nvidia) if nvidia else [])
 

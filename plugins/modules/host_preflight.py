@@ -415,8 +415,10 @@ def main() -> None:
             },
             "units": {"type": "list", "elements": "str", "default": []},
             "address": {"type": "str", "default": ""},
+            # No secret, whatever its name begins with.
             "passages": {
                 "type": "list",
+                "no_log": False,
                 "elements": "dict",
                 "default": [],
                 "options": {

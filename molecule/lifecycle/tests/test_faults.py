@@ -15,6 +15,7 @@ import pytest
 from load import ROOT, eventually
 
 VERSIONS = {"0.13.5": "0.32.14", "0.32.14": "0.13.5"}
+IMPATIENT = "/run/systemd/system/ollama.service.d"
 STARTS = "journalctl -q UNIT=ollama.service MESSAGE_ID=39f53479d3a045ac8e11786248231fbf -o cat | wc -l"
 
 
@@ -106,6 +107,10 @@ def test_a_power_cut_at_each_step_leaves_a_whole_version_and_the_next_run_finish
 
 def test_two_controllers_at_once_and_a_server_that_does_not_stop(site, new):
     """Each instance is restarted once; one that ignores SIGTERM is killed after a while."""
+    second = site.hosts["second"]
+    second.check_output(
+        f"mkdir -p {IMPATIENT} && printf '[Service]\\nTimeoutStopSec=5\\n' > {IMPATIENT}/stop.conf && systemctl daemon-reload"
+    )
     site.fault("second", ignore_sigterm=True)
     before = [int(host.check_output(STARTS)) for host in site.hosts.values()]
     runs = []
@@ -118,6 +123,7 @@ def test_two_controllers_at_once_and_a_server_that_does_not_stop(site, new):
     assert [run.code for run in runs] == [0, 0], runs[0].output[-3000:] + runs[1].output[-3000:]
     assert site.versions() == [new, new]
     assert [int(host.check_output(STARTS)) for host in site.hosts.values()] == [count + 1 for count in before]
+    second.check_output(f"rm {IMPATIENT}/stop.conf && systemctl daemon-reload")
     site.all_up()
 
 
