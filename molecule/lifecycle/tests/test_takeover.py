@@ -78,7 +78,7 @@ def test_a_version_that_is_no_good_leaves_the_vendors_in_place(hosts, archive):
     broken = archive("0.32.97", faults={"generate_500": True})
     run = site("--limit", "script-12", ollama_version="0.32.97", ollama_archive=str(broken))
     assert run.returncode != 0
-    assert f"was put back and serves again: Ollama {version}" in " ".join(run.stdout.split())
+    assert f"was put back and serves again: Ollama {version}" in " ".join((run.stdout + run.stderr).split())
     assert (kept(host, store), vendors(host), host.check_output("python3 -c %s", ASK)) == before
 
 
