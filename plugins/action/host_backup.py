@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import typing as t
@@ -13,11 +12,11 @@ from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.utils.hashing import secure_hash
 from ansible.utils.path import unfrackpath
 
 from ansible_collections.llm.host.plugins.module_utils._backup import BackupError, read_description
-from ansible_collections.llm.host.plugins.plugin_utils._archives import archive_name, archives_of, make_private
+from ansible_collections.llm.host.plugins.module_utils._release_source import file_digest
+from ansible_collections.llm.host.plugins.plugin_utils._archives import archive_name, archives_of, make_private, private_folder
 
 Result = t.Dict[str, t.Any]
 
@@ -34,7 +33,7 @@ class ActionModule(ActionBase):
         directory = Path(unfrackpath(str(self._task.args.get("dest") or "backups"), follow=False))
         newest = next(reversed(archives_of(directory, host)), None)
         arguments = {**self._task.args, "dest": str(directory), "host": host, "known": _fingerprint(newest)}
-        with self._staged(needed=not self._task.check_mode) as stage:
+        with private_folder(self) as stage:
             result: Result = self._execute_module(
                 module_name="llm.host.host_backup", module_args={**arguments, "stage": stage}, task_vars=variables
             )
@@ -49,20 +48,6 @@ class ActionModule(ActionBase):
             result["summary"] = _summary(result)
         return result
 
-    @contextlib.contextmanager
-    def _staged(self, *, needed: bool) -> t.Iterator[str]:
-        """A directory on the host that only the user of the connection can read."""
-        if not needed:
-            yield ""
-            return
-        folder = self._make_tmp_path()
-        # The module is to have another one, which Ansible removes after it.
-        self._connection._shell.tmpdir = None
-        try:
-            yield folder
-        finally:
-            self._remove_tmp_path(folder, force=True)
-
     def _fetch(self, result: Result, archive: Path) -> None:
         mask = os.umask(0o077)
         part = archive.with_name(f".{archive.name}.part")
@@ -74,7 +59,7 @@ class ActionModule(ActionBase):
                 )
             self._connection.fetch_file(str(result["staged"]), str(part))
             part.chmod(0o600)
-            if secure_hash(str(part), _sha256) != result["digest"]:
+            if file_digest(part) != result["digest"]:
                 raise AnsibleActionFail(f"The archive did not arrive at {archive.parent} as the host sent it: run again.")
             part.replace(archive)
         except OSError as error:
@@ -82,12 +67,6 @@ class ActionModule(ActionBase):
         finally:
             part.unlink(missing_ok=True)
             os.umask(mask)
-
-
-def _sha256() -> t.Any:
-    import hashlib
-
-    return hashlib.sha256()
 
 
 def _fingerprint(archive: Path | None) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import typing as t
 from pathlib import Path
@@ -15,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.path import unfrackpath
 
 from ansible_collections.llm.host.plugins.module_utils._backup import BackupError, read_description
-from ansible_collections.llm.host.plugins.plugin_utils._archives import archives_of
+from ansible_collections.llm.host.plugins.plugin_utils._archives import archives_of, private_folder
 
 Result = t.Dict[str, t.Any]
 
@@ -34,7 +33,7 @@ class ActionModule(ActionBase):
         except BackupError as error:
             raise AnsibleActionFail(str(error)) from error
         arguments = {**self._task.args, "archive": str(archive), "description": description, "size": os.path.getsize(archive)}
-        with self._folder() as folder:
+        with private_folder(self) as folder:
             result = self._ask({**arguments, "stage": folder}, variables)
             if result.get("changed") and not result.get("failed") and folder:
                 staged = self._transfer_file(str(archive), self._connection._shell.join_path(folder, "backup.tar.gz"))
@@ -47,20 +46,6 @@ class ActionModule(ActionBase):
         result: Result = self._execute_module(module_name="llm.host.host_restore", module_args=arguments, task_vars=variables)
         result.pop("invocation", None)
         return result
-
-    @contextlib.contextmanager
-    def _folder(self) -> t.Iterator[str]:
-        """A directory on the host that only the user of the connection can read."""
-        if self._task.check_mode:
-            yield ""
-            return
-        folder = self._make_tmp_path()
-        # The module is to have another one, which Ansible removes after it.
-        self._connection._shell.tmpdir = None
-        try:
-            yield folder
-        finally:
-            self._remove_tmp_path(folder, force=True)
 
     def _archive(self, host: str) -> Path:
         if self._task.args.get("archive"):

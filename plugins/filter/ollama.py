@@ -10,6 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.llm.host.plugins.module_utils._retire import OURS
 from ansible_collections.llm.host.plugins.plugin_utils._sandbox import check_hardening, check_limits, limits, order, restart, sandbox
 from ansible_collections.llm.host.plugins.plugin_utils._settings import (
     Environment,
@@ -40,8 +41,6 @@ def ollama_settings(settings: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     return units
 
 
-# A line of our unit files.
-OURS = "every setting is in its drop-ins"
 UNIT_DIRECTORY = "/etc/systemd/system"
 WHY = "/usr/local/lib/llm-host/ollama-why"
 RESUME = (

@@ -54,6 +54,7 @@ from ansible_collections.llm.host.plugins.module_utils._release_tree import (
     write_manifest,
 )
 from ansible_collections.llm.host.plugins.module_utils._release_values import Manifest, ReleaseError, Source, shown_url
+from ansible_collections.llm.host.plugins.module_utils._room import free_bytes
 from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 
 __all__ = ("Host", "Outcome", "ensure", "observe")
@@ -64,16 +65,11 @@ UNPACKED_FACTOR = 3
 RESERVE = 16 << 20
 
 
-def _free(path: Path) -> int:
-    info = os.statvfs(path)
-    return info.f_bavail * info.f_frsize
-
-
 @dataclasses.dataclass(frozen=True)
 class Host:
     """What a test replaces: the free space, the clock, and a look at each step."""
 
-    free: t.Callable[[Path], int] = _free
+    free: t.Callable[[Path], int] = free_bytes
     sleep: t.Callable[[float], None] = time.sleep
     zstd: t.Callable[[], bool] = can_read_zstd
     step: t.Callable[[str], None] = lambda name: None
@@ -102,8 +98,8 @@ class Outcome:
     def active(self) -> bool:
         """Whether the link leads to the intact version."""
         plan, link = self.plan, self.plan.state.link
-        leads = plan.switch if self.done else False
-        return (self.done or not plan.install) and (leads or (link.kind == "link" and link.target == plan.request.target))
+        leads = link.kind == "link" and link.target == plan.request.target
+        return (self.done or not plan.install) and (leads or (self.done and plan.switch))
 
 
 def observe(request: Request) -> State:
@@ -280,8 +276,7 @@ def _verified(request: Request, asset: Asset) -> Fetched:
 
 def _need_room(request: Request, host: Host, computed: int, *, doing: str) -> None:
     needed = computed if request.min_free is None else request.min_free
-    root = Path(request.root)
-    free = host.free(next(path for path in (root, *root.parents) if path.exists()))
+    free = host.free(Path(request.root))
     if free < needed:
         about = "about " if request.min_free is None else ""
         raise ReleaseError(

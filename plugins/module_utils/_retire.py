@@ -13,7 +13,7 @@ import re
 import typing as t
 from pathlib import Path
 
-__all__ = ("DIRECTORY", "Retirement", "Waiting", "busy_message", "kinds_to_remove", "own_units", "plan_retirement")
+__all__ = ("DIRECTORY", "OURS", "Retirement", "Waiting", "busy_message", "kinds_to_remove", "own_units", "plan_retirement")
 
 DIRECTORY = Path("/etc/systemd/system")
 SETTINGS = "10-llm-host.conf"

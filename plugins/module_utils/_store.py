@@ -19,6 +19,7 @@ import typing as t
 
 from ansible_collections.llm.host.plugins.module_utils._compat import Holding
 from ansible_collections.llm.host.plugins.module_utils._names import ModelName
+from ansible_collections.llm.host.plugins.module_utils._room import free_bytes
 
 __all__ = ["Layer", "Store", "StoreDamaged", "StoreError", "StoreFile", "Survey", "blobs_of"]
 
@@ -79,14 +80,10 @@ class Store:
 
     def free_bytes(self) -> int:
         """What an ordinary user can still write on the file system of the blobs."""
-        place = os.path.abspath(self._blobs)
-        while not os.path.exists(place):
-            place = os.path.dirname(place)
         try:
-            found = os.statvfs(place)
+            return free_bytes(self._blobs)
         except OSError as exc:
             raise self._error(exc) from exc
-        return found.f_bavail * found.f_frsize
 
     def missing(self, layers: t.Iterable[Layer]) -> int:
         """The bytes of these layers that are not on disk yet."""

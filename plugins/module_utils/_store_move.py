@@ -19,6 +19,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.llm.host.plugins.module_utils._names import ModelName
+from ansible_collections.llm.host.plugins.module_utils._room import free_bytes, nearest
 
 __all__ = (
     "Blob",
@@ -299,8 +300,7 @@ class Mover:
 
     def _check_room(self, blobs: t.Sequence[Blob]) -> None:
         needed = sum(blob.size for blob in blobs)
-        found = os.statvfs(_nearest(self._plan.root))
-        free = found.f_bavail * found.f_frsize
+        free = free_bytes(self._plan.root)
         if needed and needed + RESERVE > free:
             raise MoveError(
                 f"{self._plan.root} has {_readable(free)} free, and {_readable(needed + RESERVE)} are needed to copy the models there: "
@@ -329,16 +329,8 @@ def _read_manifest(root: str, path: str) -> Manifest:
     return Manifest(path, file.stat().st_mtime_ns, text, {digest.replace(":", "-"): size for digest, size in layers.items()})
 
 
-def _nearest(path: str) -> str:
-    """The path, or the closest directory above it that is there."""
-    path = os.path.realpath(path)
-    while not os.path.isdir(path):
-        path = os.path.dirname(path)
-    return path
-
-
 def _device(path: str) -> int:
-    return os.stat(_nearest(path)).st_dev
+    return os.stat(nearest(path)).st_dev
 
 
 def _readable(size: int) -> str:

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.llm.host.plugins.module_utils._retire import SETTINGS, own_units
-from ansible_collections.llm.host.plugins.module_utils._units import DIRECTORY, RunCommand, UnitError
+from ansible_collections.llm.host.plugins.module_utils._units import DIRECTORY, RunCommand, UnitError, process_environment
 
 __all__ = ("UnitStore", "kept_stores", "known_units", "models_dir_of", "read_words", "set_after_ours", "unit_stores")
 
@@ -59,7 +59,7 @@ def unit_stores(run: RunCommand, units: t.Sequence[str], directory: str = DIRECT
         path = told if set_by else models_dir_of(environment, home=home)
         running = "".join(values["ActiveState"]) in ("active", "reloading")
         found.append(UnitStore(unit, path, running=running, set_by=set_by))
-        used = models_dir_of(_process_environment("".join(values["MainPID"])), home="")
+        used = models_dir_of(process_environment(int("".join(values["MainPID"]) or 0)), home="")
         if running and used and used != path:
             found.append(UnitStore(unit, used, running=True))
     return found
@@ -128,14 +128,6 @@ def _drop_ins(unit: str, values: t.Mapping[str, list[str]], directory: str) -> l
     folders = [Path(directory, f"{name}.d") for name in (unit, re.sub(r"@[^.]*\.", "@.", unit))]
     lying = [str(path) for folder in folders for path in folder.glob("*.conf")]
     return list(dict.fromkeys([*" ".join(values["DropInPaths"]).split(), *lying]))
-
-
-def _process_environment(pid: str) -> dict[str, str]:
-    try:
-        text = Path("/proc", pid, "environ").read_bytes().decode("utf-8", "surrogateescape") if pid.strip("0") else ""
-    except OSError:
-        return {}
-    return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
 
 
 def _home(user: str) -> str:

@@ -14,7 +14,7 @@ import os
 import re
 import typing as t
 
-__all__ = ("Plan", "UnitError", "UnitState", "Units", "api_url", "make_plan", "modification_times", "of_unit")
+__all__ = ("Plan", "UnitError", "UnitState", "Units", "api_url", "make_plan", "modification_times", "of_unit", "process_environment")
 
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths",
@@ -191,14 +191,18 @@ def modification_times(paths: t.Iterable[str]) -> dict[str, float]:
     return times
 
 
+def process_environment(pid: int, proc: str = "/proc") -> dict[str, str]:
+    """What a running process was started with; nothing where that cannot be read."""
+    try:
+        with open(f"{proc}/{pid}/environ", encoding="utf-8", errors="surrogateescape") as stream:
+            return dict(entry.split("=", 1) for entry in stream.read().split("\0") if "=" in entry)
+    except OSError:
+        return {}
+
+
 def api_url(pid: int, proc: str = "/proc") -> str:
     """Where a running Ollama answers, by its environment; Ollama's default where that says nothing or cannot be read."""
-    try:
-        with open(f"{proc}/{pid}/environ", encoding="utf-8", errors="replace") as stream:
-            variables = dict(entry.partition("=")[::2] for entry in stream.read().split("\0"))
-    except OSError:
-        variables = {}
-    host = re.sub(r"^https?://", "", variables.get("OLLAMA_HOST", "").strip(" \"'")).rstrip("/")
+    host = re.sub(r"^https?://", "", process_environment(pid, proc).get("OLLAMA_HOST", "").strip(" \"'")).rstrip("/")
     name, _colon, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "11434")
     name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}.get(name, name)
     return f"http://{name}:{port}"

@@ -99,6 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llm.host.plugins.module_utils._backup import FILE, BackupError, Places
 from ansible_collections.llm.host.plugins.module_utils._backup_make import Contents, collect, write_archive
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
+from ansible_collections.llm.host.plugins.module_utils._room import free_bytes
 from ansible_collections.llm.host.plugins.module_utils._state import StateDir, StateError
 
 ARCHIVE = "backup.tar.gz"
@@ -107,10 +108,10 @@ SPARE = 1024 * 1024
 
 
 def check_room(place: str, size: int) -> None:
-    found = os.statvfs(place)
-    if found.f_bavail * found.f_frsize < size + SPARE:
+    free = free_bytes(place)
+    if free < size + SPARE:
         raise BackupError(
-            f"The archive would have {size} bytes, and {place} has {found.f_bavail * found.f_frsize} free: "
+            f"The archive would have {size} bytes, and {place} has {free} free: "
             "set ansible_remote_tmp of this host to a directory with more room."
         )
 

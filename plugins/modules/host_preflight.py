@@ -75,10 +75,6 @@ options:
         description: The link to the active one.
         type: path
         required: true
-      models_dir:
-        description: The store of the models.
-        type: path
-        required: true
       user:
         description: Who is going to run it.
         type: str
@@ -133,7 +129,7 @@ options:
         type: str
         default: stop it, or choose another port
   models_dir:
-    description: Where the models of Ollama are to be. Where its units keep them now is then looked at.
+    description: Where the models of Ollama are to be. Where its units keep them now is then looked at, and with O(release) what models there need.
     type: path
     default: ""
 seealso:
@@ -297,7 +293,7 @@ from ansible_collections.llm.host.plugins.module_utils._retire import own_units
 from ansible_collections.llm.host.plugins.module_utils._store import Store
 from ansible_collections.llm.host.plugins.module_utils._store_move import missing_models
 from ansible_collections.llm.host.plugins.module_utils._unit_stores import kept_stores, known_units, unit_stores
-from ansible_collections.llm.host.plugins.module_utils._units import UnitError, Units
+from ansible_collections.llm.host.plugins.module_utils._units import UnitError, Units, UnitState
 
 # The one that the vendor's script writes.
 UNIT = "ollama.service"
@@ -316,17 +312,12 @@ def addresses(name: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found})
 
 
-def running(units: Units, names: list[str]) -> list[str]:
-    return [state.name for state in units.states(sorted(names)) if state.running] if names else []
-
-
-def release_problems(module: AnsibleModule, units: Units, release: dict[str, t.Any]) -> list[str]:
+def release_problems(module: AnsibleModule, state: UnitState, release: dict[str, t.Any]) -> list[str]:
     """Why the release must not take over here, a sentence each."""
     try:
         version = Version.parse(release["version"])
     except ReleaseError as exc:
         return [str(exc)]
-    state = units.states([UNIT])[0]
     account = account_of(release["user"])
     found = takeover_conflicts(
         unit=UNIT,
@@ -338,7 +329,7 @@ def release_problems(module: AnsibleModule, units: Units, release: dict[str, t.A
     )
     if read_link(Path(release["link"]), root=Path(release["root"])).version == str(version):
         return found
-    models = Store(release["models_dir"]).holdings()
+    models = Store(module.params["models_dir"]).holdings()
     return found + conflicts(version, overlays=release["overlays"], models=models, nvidia=nvidia(module))
 
 
@@ -409,7 +400,7 @@ def main() -> None:
                 "options": {
                     "version": {"type": "str", "required": True},
                     "overlays": {"type": "list", "elements": "str", "default": []},
-                    **{name: {"type": "path", "required": True} for name in ("root", "link", "models_dir", "home")},
+                    **{name: {"type": "path", "required": True} for name in ("root", "link", "home")},
                     "user": {"type": "str", "required": True},
                 },
             },
@@ -468,11 +459,13 @@ def main() -> None:
                 msg=f"Port {listener.port} is wanted by {entry['unit']} but {listener.described()} listens there: {entry['advice']}."
             )
     module.run_command_environ_update = {"LANG": "C", "LC_ALL": "C"}
-    if params["release"]:
-        problems = release_problems(module, Units(module.run_command), params["release"])
+    ours = {*declared, *undeclared}
+    names = sorted({*ours, UNIT} if params["release"] else ours)
+    try:
+        states = {state.name: state for state in Units(module.run_command).states(names)} if names else {}
+        problems = release_problems(module, states[UNIT], params["release"]) if params["release"] else []
         if problems:
             module.fail_json(msg=" ".join(problems))
-    try:
         stores = stores_of(module, declared)
     except UnitError as exc:
         module.fail_json(msg=str(exc))
@@ -491,7 +484,7 @@ def main() -> None:
         listeners=[listener.as_dict() for listener in found],
         undeclared=list(undeclared),
         **stores,
-        running=running(Units(module.run_command), [*declared, *undeclared]),
+        running=[name for name in sorted(ours) if states[name].running],
     )
 
 

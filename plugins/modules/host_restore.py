@@ -93,12 +93,12 @@ pull:
   sample: [{name: "llama3.2:1b", digest: baf6a787fdff, bytes: 1321098329}]
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._backup import BackupError, Description, Places
 from ansible_collections.llm.host.plugins.module_utils._backup_restore import Identity, Plan, Restorer, make_plan, record_of
+from ansible_collections.llm.host.plugins.module_utils._room import free_bytes, nearest
 from ansible_collections.llm.host.plugins.module_utils._state import StateDir, StateError, host_lock
 
 UNITS = "/etc/systemd/system/"
@@ -107,13 +107,9 @@ PATIENCE = 60
 
 
 def check_room(place: str, size: int) -> None:
-    while not os.path.exists(place):
-        place = os.path.dirname(place)
-    found = os.statvfs(place)
-    if found.f_bavail * found.f_frsize < size:
-        raise BackupError(
-            f"{size} bytes are needed at {place}, where {found.f_bavail * found.f_frsize} are free: make room, or name another place."
-        )
+    free = free_bytes(place)
+    if free < size:
+        raise BackupError(f"{size} bytes are needed at {nearest(place)}, where {free} are free: make room, or name another place.")
 
 
 def check_differences(plan: Plan, host: str) -> None:

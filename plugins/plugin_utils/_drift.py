@@ -9,6 +9,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._gate import same_version
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
 
 __all__ = ("Drift", "drifts_of")
@@ -88,7 +89,7 @@ def _service(result: Result, declared: Result) -> list[Drift]:
             found.append(Drift(unit, "running", "stopped"))
         elif not entry["version"]:
             found.append(Drift(unit, f"Ollama {version}", "no answer", f"look at journalctl --unit {unit}"))
-        elif entry["version"].partition("+")[0] != version:
+        elif not same_version(entry["version"], version):
             found.append(Drift(unit, f"Ollama {version}", f"Ollama {entry['version']}"))
         if "restart" in actions:
             found.append(Drift(unit, "running with what is configured", f"running with older settings ({'; '.join(entry['reasons'])})"))

@@ -9,10 +9,10 @@ Sources: systemd.exec(5), systemd.resource-control(5), systemd.service(5) on Res
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.plugin_utils._listen import ADDRESS, EVERYWHERE, reach
 from ansible_collections.llm.host.plugins.plugin_utils._settings import SettingsError
 
 __all__ = ("check_hardening", "check_limits", "limits", "order", "restart", "sandbox")
@@ -133,7 +133,7 @@ def order(settings: t.Mapping[str, t.Any], *, gpus: t.Sequence[str], interface: 
     if "nvidia" in gpus:
         wants.append(GPU_UNIT)
         after.append(GPU_UNIT)
-    if not _loopback(str(settings["host"])):
+    if reach(str(settings["host"]).strip("[]")) in (ADDRESS, EVERYWHERE):
         after.append("tailscaled.service")
         if interface:
             after += [f"wg-quick@{interface}.service", f"sys-subsystem-net-devices-{_escaped(interface)}.device"]
@@ -167,13 +167,6 @@ def _true(options: t.Mapping[str, t.Any], name: str) -> bool:
 
 def _closed(options: t.Mapping[str, t.Any]) -> bool:
     return _text(options.get("DevicePolicy")) in ("closed", "strict")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return True
 
 
 def _quoted(path: str) -> str:
