@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
-__all__ = ("gpus",)
+from ansible_collections.llm.host.plugins.module_utils._machine import Machine
+
+__all__ = ("display_devices", "gpus", "platform")
 
 DISPLAY = "0x03"
 ACCELERATOR = "0x12"
@@ -17,16 +20,21 @@ NODES = {"dev/nvidiactl": "nvidia", "dev/kfd": "amd", "dev/dxg": "wsl", "dev/nvm
 
 def gpus(root: Path = Path("/")) -> list[str]:
     """The vendors, by what is plugged in and by the device nodes of drivers."""
-    found = {vendor for path, vendor in NODES.items() if (root / path).exists()}
-    for device in (root / "sys/bus/pci/devices").glob("*"):
-        kind, vendor = _read(device / "class"), _read(device / "vendor")
-        if kind.startswith((DISPLAY, ACCELERATOR)) and vendor in VENDORS:
-            found.add(VENDORS[vendor])
-    return sorted(found)
+    machine = Machine(root)
+    found = {vendor for path, vendor in NODES.items() if machine.exists(path)}
+    return sorted(found | {vendor for _path, vendor in display_devices(machine)})
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+def display_devices(machine: Machine) -> t.Iterator[tuple[str, str]]:
+    """Where each GPU and accelerator on the PCI bus is, and its vendor."""
+    for path in machine.paths("sys/bus/pci/devices/*"):
+        vendor = VENDORS.get(machine.text(f"{path}/vendor"))
+        if vendor and machine.text(f"{path}/class").startswith((DISPLAY, ACCELERATOR)):
+            yield path, vendor
+
+
+def platform(machine: Machine) -> str:
+    """``pc``, or what has its GPU elsewhere than on the bus."""
+    if machine.exists("dev/dxg"):
+        return "wsl"
+    return "jetson" if any(machine.exists(path) for path, vendor in NODES.items() if vendor == "jetson") else "pc"
