@@ -9,16 +9,17 @@ Sources: NVIDIA's README of the driver and its notes on the open kernel modules,
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 __all__ = ("Problem", "problems")
 
 # The open kernel module needs the GSP, which came with Turing; the proprietary one ends before Blackwell.
-WITHOUT_GSP = ("fermi", "kepler", "maxwell", "pascal", "volta")
-OPEN_ONLY = ("blackwell",)
+UNFIT = {"open": ("fermi", "kepler", "maxwell", "pascal", "volta"), "proprietary": ("blackwell",)}
 LOST = ("unable to determine the device handle", "gpu is lost", "fallen off the bus")
 # The amdgpu that comes with ROCm 7.
 OLDEST_AMDGPU = (6, 14)
+CARD = re.compile(r"/dev/nvidia\d+")
 AMD_GROUPS = ("render", "video")
 
 
@@ -40,7 +41,7 @@ def problems(info: t.Mapping[str, t.Any]) -> list[Problem]:
     amd = [gpu for gpu in ours if gpu["vendor"] == "amd"]
     if info["platform"] == "pc":
         if nvidia or info["nvidia"]["loaded"]:
-            found += _nvidia_in_container(info, nvidia) if info["container"] else _nvidia(info, nvidia)
+            found += _nvidia_in_container(info) if info["container"] else _nvidia(info, nvidia)
         if amd:
             found += _amd_in_container(info) if info["container"] else _amd(info, amd)
     return found
@@ -79,11 +80,14 @@ def _nvidia(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]
     yield from _mig(gpus)
 
 
-def _nvidia_in_container(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Problem]:
-    if info["nvidia"]["loaded"] and not _has(info, "/dev/nvidiactl"):
+def _nvidia_in_container(info: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
+    missing = [path for path in ("/dev/nvidiactl", "/dev/nvidia-uvm") if not _has(info, path)] + ["/dev/nvidia<number>"] * (
+        not _cards(info)
+    )
+    if info["nvidia"]["loaded"] and missing:
         yield Problem(
-            "This container has no device nodes of NVIDIA.",
-            "The GPU was not handed into it.",
+            f"This container has no {_listed(missing)}.",
+            "The GPU was not handed into it, or not all of it.",
             "Start it with the GPU: `--gpus all` of Docker with NVIDIA's container toolkit, a GPU device of Incus or LXC.",
         )
 
@@ -92,7 +96,7 @@ def _not_loaded(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.A
     installed, kernel = info["nvidia"]["installed"], info["kernel"]
     nouveau = [gpu["address"] for gpu in gpus if gpu["driver"] in ("nouveau", "nova_core", "nova-core")]
     if kernel in installed:
-        return _refused(info) or _taken(nouveau) or _idle(info)
+        return _refused(info) or _taken(nouveau) or _idle(info, gpus)
     if installed:
         return _other_kernel(info)
     if info["nvidia"]["library"]:
@@ -103,7 +107,7 @@ def _not_loaded(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.A
         )
     held = f" nouveau drives {_listed(nouveau)}, which cannot compute." if nouveau else ""
     return Problem(
-        f"There is no NVIDIA driver for {_listed([gpu['name'] or gpu['pci_id'] for gpu in gpus])}.",
+        f"There is no NVIDIA driver for {_named(gpus)}.",
         f"None is installed.{held}",
         "Install one, as the role llm.host.gpu does.",
     )
@@ -127,15 +131,18 @@ def _taken(addresses: t.Sequence[str]) -> Problem | None:
     return Problem(
         f"nouveau drives {_listed(addresses)}, so the NVIDIA driver cannot.",
         "nouveau was loaded first, and leaves a GPU at a reboot only.",
-        "Write `blacklist nouveau` and `options nouveau modeset=0` into a file of /etc/modprobe.d, make the initramfs anew, and reboot.",
+        "Reboot, with `blacklist nouveau` and `options nouveau modeset=0` in a file of /etc/modprobe.d and an initramfs that was made after it.",
         reboot=True,
     )
 
 
-def _idle(info: t.Mapping[str, t.Any]) -> Problem:
+def _idle(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]) -> Problem:
+    by_architecture = {architecture: kind for kind, others in UNFIT.items() for architecture in others}
+    unfit = {gpu["name"]: by_architecture[gpu["architecture"]] for gpu in gpus if gpu["architecture"] in by_architecture}
+    flavour = "".join(f" The {kind} kernel module does not drive {name}." for name, kind in unfit.items())
     return Problem(
         f"The NVIDIA kernel module is built for {info['kernel']} and not loaded.",
-        "It was installed after the start of the system, or does not take these GPUs.",
+        f"It was installed after the start of the system, or does not take these GPUs.{flavour}",
         "Run `modprobe nvidia`; when that fails, `dmesg` says why.",
     )
 
@@ -207,22 +214,30 @@ def _smi(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]) -
 
 def _flavour(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Problem]:
     kind = info["nvidia"]["kind"]
-    wrong = {"open": WITHOUT_GSP, "proprietary": OPEN_ONLY}.get(kind, ())
-    names = [gpu["name"] or gpu["pci_id"] for gpu in gpus if gpu["architecture"] in wrong]
-    if names:
+    unfit = [gpu for gpu in gpus if gpu["architecture"] in UNFIT.get(kind, ())]
+    others = [gpu for gpu in gpus if gpu["driver"] != "nvidia" and gpu not in unfit]
+    if unfit:
         yield Problem(
-            f"The {kind} kernel module of NVIDIA does not drive {_listed(names)}.",
+            f"The {kind} kernel module of NVIDIA does not drive {_named(unfit)}.",
             "The open one drives Turing and newer, the proprietary one what is older than Blackwell.",
             f"Install the {'proprietary' if kind == 'open' else 'open'} kernel module, as the role llm.host.gpu does.",
+        )
+    if others:
+        yield Problem(
+            f"The NVIDIA driver {info['nvidia']['loaded']} does not drive {_named(others)}.",
+            "This branch of the driver is too old or too new for it, or another driver has it.",
+            "`dmesg` has the words of the driver (NVRM); install a branch that knows the GPU.",
         )
 
 
 def _nodes(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Problem]:
     bound = [gpu for gpu in gpus if gpu["driver"] == "nvidia"]
-    cards = [node for node in info["nodes"] if node["path"][len("/dev/nvidia") :].isdigit() and node["path"].startswith("/dev/nvidia")]
+    cards = _cards(info)
     if bound and (not _has(info, "/dev/nvidiactl") or len(cards) < len(bound)):
         yield Problem(
-            f"{len(cards)} of {len(bound)} GPUs have a device node /dev/nvidia*.",
+            f"{len(cards)} of {len(bound)} GPUs have their device node /dev/nvidia<number>."
+            if len(cards) < len(bound)
+            else "The NVIDIA driver is loaded, and /dev/nvidiactl is missing.",
             "The nodes are made when root first uses the GPU, and nobody did.",
             "Run `nvidia-smi` or `nvidia-modprobe -c 0` as root, and at every start, as nvidia-persistenced does.",
         )
@@ -254,7 +269,7 @@ def _amd(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]) -
     driver = info["amd"]
     if "amdgpu" not in info["modules"]:
         yield Problem(
-            f"There is no AMD driver for {_listed([gpu['name'] or gpu['pci_id'] for gpu in gpus])}: the module amdgpu is not loaded.",
+            f"There is no AMD driver for {_named(gpus)}: the module amdgpu is not loaded.",
             "It is on a blacklist, `nomodeset` is on the kernel's command line, or the kernel is older than the GPU.",
             "Run `modprobe amdgpu`; when that fails, `dmesg` says why.",
         )
@@ -302,8 +317,16 @@ def _closed(info: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
             )
 
 
+def _cards(info: t.Mapping[str, t.Any]) -> list[str]:
+    return [node["path"] for node in info["nodes"] if CARD.fullmatch(node["path"])]
+
+
 def _has(info: t.Mapping[str, t.Any], path: str) -> bool:
     return any(node["path"] == path for node in info["nodes"])
+
+
+def _named(gpus: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+    return _listed([gpu["name"] or gpu["pci_id"] for gpu in gpus])
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -56,8 +56,10 @@ def smi_gpus(text: str) -> tuple[list[SmiGpu], str]:
     found, others = [], []
     for line in text.splitlines():
         fields = next(csv.reader([line], skipinitialspace=True), [])
-        if len(fields) == len(FIELDS) and BUS_ID.fullmatch(fields[0]):
-            found.append(_smi_gpu([_known(field) for field in fields]))
+        fields = [_known(field) for field in fields]
+        # That of a Jetson is on no bus.
+        if len(fields) == len(FIELDS) and (not fields[0] or BUS_ID.fullmatch(fields[0])):
+            found.append(_smi_gpu(fields))
         elif line.strip():
             others.append(line.strip())
     return found, "\n".join(others)
@@ -107,6 +109,8 @@ def rocm_names(text: str) -> dict[str, str]:
         return {}
     found = {}
     for card in cards.values() if isinstance(cards, dict) else ():
+        if not isinstance(card, dict):
+            continue
         fields = {key.lower(): str(value) for key, value in card.items()}
         found[address(fields.get("pci bus", ""))] = _known(fields.get("card series", ""))
     return found

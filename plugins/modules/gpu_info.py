@@ -44,7 +44,7 @@ EXAMPLES = r"""
 - name: Stop when something is wrong with them
   ansible.builtin.assert:
     that: not gpu.problems
-    fail_msg: "{{ gpu.problems | map('dict2items') | flatten | map(attribute='value') | join(' ') }}"
+    fail_msg: "{{ gpu.problems | map(attribute='what') | join(' ') }}"
 
 # On the command line, for all hosts:
 # ansible ollama -b -m llm.host.gpu_info
