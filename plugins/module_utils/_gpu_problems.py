@@ -20,6 +20,8 @@ LOST = ("unable to determine the device handle", "gpu is lost", "fallen off the 
 # The amdgpu that comes with ROCm 7.
 OLDEST_AMDGPU = (6, 14)
 CARD = re.compile(r"/dev/nvidia\d+")
+# And its successor.
+NOUVEAU = ("nouveau", "nova_core", "NovaCore")
 AMD_GROUPS = ("render", "video")
 
 
@@ -94,7 +96,7 @@ def _nvidia_in_container(info: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
 
 def _not_loaded(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]) -> Problem:
     installed, kernel = info["nvidia"]["installed"], info["kernel"]
-    nouveau = [gpu["address"] for gpu in gpus if gpu["driver"] in ("nouveau", "nova_core", "nova-core")]
+    nouveau = [gpu["address"] for gpu in gpus if gpu["driver"] in NOUVEAU]
     if kernel in installed:
         return _refused(info) or _taken(nouveau) or _idle(info, gpus)
     if installed:

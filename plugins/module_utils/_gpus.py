@@ -33,6 +33,9 @@ AMD_INTEGRATED_IDS = (
     "163f", "164c", "164d", "164e", "1681", "1900", "1901",
 )  # fmt: skip
 
+# The one Jetson whose GPU is on the PCI bus.
+THOR = "GB10B"
+
 
 @dataclasses.dataclass
 class Gpu:
@@ -111,7 +114,7 @@ def _gfx(machine: Machine) -> dict[str, str]:
 
 
 def _jetson(machine: Machine, found: list[Gpu]) -> None:
-    own = [gpu for gpu in found if gpu.vendor == "nvidia"]
+    own = [gpu for gpu in found if gpu.chip == THOR]
     for gpu in own:
         gpu.integrated = True
     if not own:
@@ -124,9 +127,9 @@ def _ask_smi(machine: Machine, found: list[Gpu]) -> str | None:
         return None
     rows, others = smi_gpus(answer.stdout)
     by_address = {gpu.address: gpu for gpu in found if gpu.address}
-    alone = [gpu for gpu in found if gpu.vendor == "nvidia" and not gpu.address]
+    own = [gpu for gpu in found if gpu.vendor == "nvidia" and gpu.integrated]
     for row in rows:
-        gpu = by_address.get(row.address) or (alone.pop() if alone else None)
+        gpu = by_address.get(row.address) or (own.pop() if own else None)
         if gpu is None:
             # WSL shows the GPU to nvidia-smi only.
             gpu = Gpu(address=row.address, vendor="nvidia")

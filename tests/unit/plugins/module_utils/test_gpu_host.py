@@ -70,8 +70,8 @@ def test_the_version_of_the_libraries(host, machine, library):
 def test_debian_has_its_libraries_over_two_links(host):
     directory = "usr/lib/x86_64-linux-gnu"
     files = {
-        f"{directory}/libnvidia-ml.so.1": {"link": "/etc/alternatives/glx--libnvidia-ml.so.1-x86_64-linux-gnu"},
-        "etc/alternatives/glx--libnvidia-ml.so.1-x86_64-linux-gnu": {"link": f"/{directory}/nvidia/current/libnvidia-ml.so.1"},
+        f"{directory}/libnvidia-ml.so.1": {"link": "/etc/alternatives/nvidia--libnvidia-ml.so.1-x86_64-linux-gnu"},
+        "etc/alternatives/nvidia--libnvidia-ml.so.1-x86_64-linux-gnu": {"link": f"/{directory}/nvidia/current/libnvidia-ml.so.1"},
         f"{directory}/nvidia/current/libnvidia-ml.so.1": {"link": "libnvidia-ml.so.550.163.01"},
         f"{directory}/nvidia/current/libnvidia-ml.so.550.163.01": "",
     }

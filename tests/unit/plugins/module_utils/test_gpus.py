@@ -107,6 +107,16 @@ def test_that_of_a_jetson_without_nvidia_smi_has_the_name_of_the_board(gpus_of):
     assert (gpu.name, error) == ("NVIDIA Jetson AGX Orin Developer Kit", None)
 
 
+@pytest.mark.parametrize(
+    ("device", "integrated"),
+    [pytest.param("0x2b00", [True], id="thor"), pytest.param("0x2230", [True, False], id="a-card-beside-its-own")],
+)
+def test_what_a_jetson_has_on_the_bus(gpus_of, device, integrated):
+    files = {"class": "0x030200", "vendor": "0x10de", "device": device}
+    gpus, _error = gpus_of("jetson", files={DEVICE.format("01:00.0", name): text for name, text in files.items()})
+    assert [gpu.integrated for gpu in gpus] == integrated
+
+
 def test_wsl_shows_its_gpu_to_nvidia_smi_only(gpus_of):
     answer = recording("one-nvidia")["commands"][" ".join(QUERY)]
     (gpu,), error = gpus_of("none", files={"dev/dxg": {"node": ["root", "root", "0666"]}}, commands={" ".join(QUERY): answer})

@@ -30,6 +30,7 @@ from ansible_collections.llm.host.plugins.module_utils._nvidia_chips import RANG
         pytest.param(0x26B9, Chip("AD102", "ada", "8.9"), id="L40S"),
         pytest.param(0x2901, Chip("GB100", "blackwell", "10.0"), id="B200"),
         pytest.param(0x2B85, Chip("GB202", "blackwell", "12.0"), id="RTX-5090"),
+        pytest.param(0x2B00, Chip("GB10B", "blackwell", ""), id="Thor"),
         pytest.param(0x2E12, Chip("GB20B", "blackwell", "12.1"), id="GB10"),
         pytest.param(0x4000, Chip(), id="newer-than-the-table"),
     ],
