@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.llm.host.plugins.module_utils._release_assets import FIRST_MLX, FIRST_SEPARATE_MLX, Version
 
-__all__ = ("Holding", "Nvidia", "conflicts", "driver_in", "older", "takeover_conflicts")
+__all__ = ("OLDEST_CAPABILITY", "Holding", "Nvidia", "conflicts", "driver_in", "driver_needed", "numbers", "older", "takeover_conflicts")
 
 TENSOR = "application/vnd.ollama.image.tensor"
 # Since this version CUDA devices with an older driver are left out.
@@ -22,6 +22,8 @@ FIRST_WITH_DRIVER = (0, 30, 11)
 OLDEST_DRIVER = 550
 # For GPUs of a compute capability below this one.
 OLD_GPU, OLDEST_DRIVER_OF_OLD_GPUS = (7, 0), 570
+# Of a GPU that is used at all.
+OLDEST_CAPABILITY = (5, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +63,22 @@ def conflicts(version: Version, *, overlays: t.Collection[str], models: t.Iterab
     return found + (_driver_conflicts(version, nvidia) if nvidia else [])
 
 
+def driver_needed(version: str, capabilities: t.Iterable[str]) -> int:
+    """The oldest branch of NVIDIA's driver with which a version of Ollama uses GPUs of these compute capabilities; the newest one where none is said."""
+    if version and Version.parse(version).numbers < FIRST_WITH_DRIVER:
+        return 0
+    return OLDEST_DRIVER_OF_OLD_GPUS if _old(capabilities) else OLDEST_DRIVER
+
+
+def _old(capabilities: t.Iterable[str]) -> list[str]:
+    return [text for text in capabilities if numbers(text) < OLD_GPU]
+
+
 def _driver_conflicts(version: Version, nvidia: Nvidia) -> list[str]:
-    major = int(nvidia.driver.partition(".")[0])
-    old = [text for text in nvidia.capabilities if _numbers(text) < OLD_GPU]
-    needed = OLDEST_DRIVER_OF_OLD_GPUS if old else OLDEST_DRIVER
-    if version.numbers < FIRST_WITH_DRIVER or major >= needed:
+    needed = driver_needed(str(version), nvidia.capabilities)
+    if int(nvidia.driver.partition(".")[0]) >= needed:
         return []
+    old = _old(nvidia.capabilities)
     why = f" for GPUs of compute capability {', '.join(old)}" if old else ""
     return [
         f"The NVIDIA driver is {nvidia.driver}, and Ollama {version} needs {needed} or newer{why}, or else runs on the CPU: upgrade the driver first,"
@@ -93,8 +105,9 @@ def driver_in(text: str) -> str:
 
 
 def older(version: Version, needed: str) -> bool:
-    return version.numbers < _numbers(needed)
+    return version.numbers < numbers(needed)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def numbers(text: str) -> tuple[int, ...]:
+    """Of a version, for comparing."""
     return tuple(int(number) for number in re.findall(r"\d+", text.partition("-")[0])[:3])

@@ -13,9 +13,9 @@ import zlib
 
 from ansible_collections.llm.host.plugins.module_utils._compat import driver_in
 from ansible_collections.llm.host.plugins.module_utils._hardware import platform
-from ansible_collections.llm.host.plugins.module_utils._machine import Machine, by_version
+from ansible_collections.llm.host.plugins.module_utils._machine import Machine, Node, by_version
 
-__all__ = ("read_host",)
+__all__ = ("device_nodes", "read_host")
 
 MODULES = ("nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm", "nouveau", "nova_core", "amdgpu", "i915", "xe")
 NODES = ("dev/nvidia*", "dev/nvidia-caps/*", "dev/kfd", "dev/dri/*", "dev/dxg", "dev/nvmap")
@@ -61,6 +61,11 @@ VIRTUAL = (
 )
 
 
+def device_nodes(machine: Machine) -> list[Node]:
+    """Those of GPUs."""
+    return [node for pattern in NODES for path in machine.paths(pattern) if (node := machine.node(path))]
+
+
 def read_host(machine: Machine) -> dict[str, t.Any]:
     """All that the module ``gpu_info`` returns, but for the GPUs and what nvidia-smi says."""
     modules = [name for name in MODULES if _loaded(machine, name)]
@@ -73,8 +78,9 @@ def read_host(machine: Machine) -> dict[str, t.Any]:
             "kfd": machine.node("dev/kfd") is not None,
         },
         "modules": modules,
-        "nodes": [dataclasses.asdict(node) for pattern in NODES for path in machine.paths(pattern) if (node := machine.node(path))],
+        "nodes": [dataclasses.asdict(node) for node in device_nodes(machine)],
         "kernel": machine.text("proc/sys/kernel/osrelease"),
+        "machine": "aarch64" if machine.exists("lib/ld-linux-aarch64.so.1") or platform(machine) == "jetson" else "x86_64",
         "kernels": _kernels(machine),
         "secure_boot": _secure_boot(machine),
         "lockdown": _lockdown(machine),

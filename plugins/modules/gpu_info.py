@@ -212,6 +212,11 @@ kernel:
   returned: success
   type: str
   sample: 6.12.57+deb13-amd64
+machine:
+  description: V(x86_64) or V(aarch64).
+  returned: success
+  type: str
+  sample: x86_64
 kernels:
   description: The releases of the kernels that can be booted, the oldest first.
   returned: success

@@ -12,6 +12,7 @@ version_added: 0.1.0
 author: llm.host contributors (@llm-host)
 description:
   - Asks each instance which models are in memory, and reads in its journal which GPUs it found when it was started.
+  - Compares what the unit may do with the device nodes that are there.
 extends_documentation_fragment: [llm.host.attributes]
 attributes:
   check_mode:
@@ -49,6 +50,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+nodes:
+  description: The device nodes for computing that are there.
+  returned: success
+  type: list
+  elements: str
+  sample: [/dev/nvidia0, /dev/nvidiactl, /dev/nvidia-uvm]
 instances:
   description: The instances, in the same order.
   returned: success
@@ -62,6 +69,10 @@ instances:
       description: The GPUs that it found. Graphics units of the processor do not count. Null where the journal does not tell.
       type: list
       elements: str
+    blocked:
+      description: Why the unit cannot use the devices of the GPUs, each with the cure. Nothing where it can, or where there are none.
+      type: list
+      elements: str
     loaded:
       description: The models in memory, with C(name), and C(size) and C(size_vram) in bytes. None where the instance does not answer.
       type: list
@@ -69,15 +80,23 @@ instances:
   sample:
     - unit: ollama.service
       gpus: ["CUDA NVIDIA L40S"]
+      blocked: []
       loaded: [{name: "llama3.2:1b", size: 2151677952, size_vram: 2151677952}]
 """
 
+import dataclasses
+import grp
+import os
+import pwd
 import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llm.host.plugins.module_utils._gpu_access import PROPERTIES, Unit, blocked, is_needed
+from ansible_collections.llm.host.plugins.module_utils._gpu_host import device_nodes
 from ansible_collections.llm.host.plugins.module_utils._http import OpenUrlTransport
+from ansible_collections.llm.host.plugins.module_utils._machine import Machine
 from ansible_collections.llm.host.plugins.module_utils._server import ApiError, OllamaServer
 from ansible_collections.llm.host.plugins.module_utils._units import UnitError, Units, UnitState
 
@@ -110,6 +129,20 @@ def journal(module: AnsibleModule, state: UnitState) -> list[str]:
     return output.splitlines() if code == 0 else []
 
 
+def groups_of(user: str) -> list[str]:
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        return []
+    known = {group.gr_gid: group.gr_name for group in grp.getgrall()}
+    return [known[number] for number in os.getgrouplist(user, entry.pw_gid) if number in known]
+
+
+def reasons(module: AnsibleModule, name: str, nodes: list[dict[str, str]]) -> list[str]:
+    code, output = module.run_command(["systemctl", "show", f"--property={','.join(PROPERTIES)}", name])[:2]
+    return blocked(Unit.read(output, groups_of), nodes) if code == 0 else []
+
+
 def loaded(url: str) -> list[dict[str, t.Any]]:
     server = OllamaServer(OpenUrlTransport(use_proxy=False), url, timeout=10)
     try:
@@ -136,10 +169,18 @@ def main() -> None:
         states = Units(module.run_command).states(list(urls))
     except UnitError as exc:
         module.fail_json(msg=str(exc))
+    nodes = [dataclasses.asdict(node) for node in device_nodes(Machine())]
     module.exit_json(
         changed=False,
+        nodes=[node["path"] for node in nodes if is_needed(node["path"])],
         instances=[
-            {"unit": state.name, "gpus": found_gpus(journal(module, state)), "loaded": loaded(urls[state.name])} for state in states
+            {
+                "unit": state.name,
+                "gpus": found_gpus(journal(module, state)),
+                "blocked": reasons(module, state.name, nodes),
+                "loaded": loaded(urls[state.name]),
+            }
+            for state in states
         ],
     )
 

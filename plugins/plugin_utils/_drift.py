@@ -237,17 +237,36 @@ def _model(item: Result) -> Drift:
     return Drift(what, item["digest_after"] or "another digest", f"{item['digest_before']} ({reason})", MODELS)
 
 
+def _hardware(result: Result, declared: Result) -> list[Drift]:
+    """Of the GPUs and their driver, as C(gpu_info) sees them."""
+    found = []
+    for problem in result["problems"]:
+        cure = _sentence(problem["cure"])
+        found.append(
+            Drift("the GPUs", "a driver that works", _sentence(f"{problem['what']} {problem['cause']}"), cure[:1].lower() + cure[1:])
+        )
+    return found
+
+
+def _driver(result: Result, declared: Result) -> list[Drift]:
+    """Of the packages of the driver."""
+    return [Drift("the packages of the GPU driver", "the declared ones, held", _sentence(change)) for change in result["changes"]]
+
+
+def _settings_of_gpus(result: Result, declared: Result) -> list[Drift]:
+    return [Drift(f"gpu_{name}", "at every GPU", "another at one of them") for name in result["due"]]
+
+
 def _gpu(result: Result, declared: Result) -> list[Drift]:
     found, on_cpu = [], {_key(name) for name in declared.get("on_cpu") or []}
     for entry in result["instances"]:
         masked = bool((declared.get("gpus") or {}).get(entry["unit"]))
         gpus = entry["gpus"]
-        if masked and gpus == []:
-            found.append(
-                Drift(
-                    entry["unit"], "the GPUs that its entry in ollama_instances names", "none", "look at the driver, and restart the unit"
-                )
-            )
+        closed = [Drift(entry["unit"], "access to the GPUs", *_cured(text)) for text in entry["blocked"]]
+        found += closed
+        if gpus == [] and not closed and (masked or any(path.startswith("/dev/nvidia") for path in result["nodes"])):
+            which = "the GPUs that its entry in ollama_instances names" if masked else "the GPUs of the host"
+            found.append(Drift(entry["unit"], which, "none", "look at the driver, and restart the unit"))
         if not (masked or gpus):
             continue
         for model in entry["loaded"]:
@@ -258,6 +277,12 @@ def _gpu(result: Result, declared: Result) -> list[Drift]:
                 )
                 found.append(Drift(f"model {model['name']} at {entry['unit']}", "all of it in the memory of GPUs", share, mend))
     return found
+
+
+def _cured(text: str) -> tuple[str, str]:
+    """A sentence, in what is wrong and what to do."""
+    wrong, _colon, cure = text.partition(": ")
+    return wrong, _sentence(cure)
 
 
 def _key(name: str) -> str:
@@ -348,6 +373,9 @@ READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "firewall": _firewall,
     "models": _models,
     "gpu": _gpu,
+    "hardware": _hardware,
+    "settings": _settings_of_gpus,
+    "driver": _driver,
     "server": _server,
     "instances": _instances,
     "users": _users,
@@ -364,6 +392,9 @@ NAMES = {
     "firewall": "the firewall",
     "models": "the models",
     "gpu": "the models in memory",
+    "hardware": "the GPUs",
+    "settings": "the settings of the GPUs",
+    "driver": "the packages of the GPU driver",
     "server": "the server of this role",
     "instances": "the balancer",
     "users": "the users of the gateway",

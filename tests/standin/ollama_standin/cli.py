@@ -17,6 +17,7 @@ import typing as t
 from ollama_standin import identity, log
 from ollama_standin._version import FAULTS, VERSION
 from ollama_standin.app import App
+from ollama_standin.devices import devices, on_gpu
 from ollama_standin.faults import Faults
 from ollama_standin.server import Server
 from ollama_standin.settings import Settings, check_origin, parse_host
@@ -134,23 +135,10 @@ def _discover(app: App) -> None:
     """The socket accepts already; HTTP answers only after this."""
     log.info("runner.go:67", "discovering available GPUs...")
     time.sleep(float(app.faults.get("start_delay", 0)))
-    memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
-    log.info(
-        "types.go:60",
-        "inference compute",
-        id="cpu",
-        library="cpu",
-        compute="",
-        name="cpu",
-        description="cpu",
-        libdirs="ollama",
-        driver="",
-        pci_id="",
-        type="",
-        total=memory,
-        available=memory,
-    )
-    log.info("routes.go:1825", "vram-based default context", total_vram="0 B", default_num_ctx=4096)
+    for device in devices():
+        log.info("types.go:60", "inference compute", **device)
+    vram = "80.0 GiB" if on_gpu() else "0 B"
+    log.info("routes.go:1825", "vram-based default context", total_vram=vram, default_num_ctx=4096)
     app.ready.set()
     if seconds := app.faults.get("crash_after"):
         time.sleep(float(seconds))

@@ -12,6 +12,7 @@ import typing as t
 
 from ollama_standin import gojson, gotime
 from ollama_standin import options as opts
+from ollama_standin.devices import on_gpu
 from ollama_standin.errors import ApiError
 from ollama_standin.inference import Cut, Job, Outcome, StreamFailure, embed, loaded, need, not_found, open_model, tokens
 from ollama_standin.routes_models import local_name
@@ -179,7 +180,7 @@ def ps(app: App, exchange: Exchange) -> None:
                     "digest": runner.model.manifest.digest,
                     "details": runner.details,
                     "expires_at": gotime.rfc3339(int(expires * 1e9)),
-                    "size_vram": int(size(runner) * app.faults.get("gpu", 0)),
+                    "size_vram": int(size(runner) * app.faults.get("gpu", int(on_gpu()))),
                     "context_length": runner.options.num_ctx,
                 }
                 for runner, expires in app.scheduler.loaded()

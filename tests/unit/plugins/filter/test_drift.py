@@ -51,8 +51,14 @@ def model(action: str, *, before: str | None = "sha256:a", after: str | None = N
     return {"models": [{"name": "tiny:latest", "action": action, "reason": reason, "digest_before": before, "digest_after": after}]}
 
 
-def memory(unit: str, *, vram: int, gpus: list[str] | None, name: str = "tiny:latest") -> dict[str, t.Any]:
-    return {"instances": [{"unit": unit, "gpus": gpus, "loaded": [{"name": name, "size": 100, "size_vram": vram}]}]}
+def memory(
+    unit: str, *, vram: int, gpus: list[str] | None, name: str = "tiny:latest", blocked: str = "", node: str = ""
+) -> dict[str, t.Any]:
+    closed = [blocked] if blocked else []
+    return {
+        "nodes": [node] if node else [],
+        "instances": [{"unit": unit, "gpus": gpus, "blocked": closed, "loaded": [{"name": name, "size": 100, "size_vram": vram}]}],
+    }
 
 
 @pytest.mark.parametrize(
@@ -217,6 +223,34 @@ def test_what_is_as_declared_has_no_sentence(kind, result):
                 "look at the driver, and restart the unit.",
             ],
             id="the-declared-gpu-was-not-found",
+        ),
+        pytest.param(
+            "gpu",
+            memory("ollama.service", vram=100, gpus=[], node="/dev/nvidia0"),
+            ["ollama.service: expected the GPUs of the host, found none; look at the driver, and restart the unit."],
+            id="the-gpu-of-the-host-was-not-found",
+        ),
+        pytest.param(
+            "gpu",
+            memory("ollama.service", vram=100, gpus=[], node="/dev/nvidia0", blocked="It may not use /dev/nvidia0: take your own out."),
+            ["ollama.service: expected access to the GPUs, found It may not use /dev/nvidia0; take your own out."],
+            id="the-unit-may-not-use-the-gpu",
+        ),
+        pytest.param(
+            "hardware",
+            {
+                "problems": [
+                    {"what": "The driver is 1, and the libraries are 2.", "cause": "It was upgraded.", "cure": "Reboot.", "reboot": True}
+                ]
+            },
+            ["the GPUs: expected a driver that works, found The driver is 1, and the libraries are 2. It was upgraded; reboot."],
+            id="the-driver-does-not-work",
+        ),
+        pytest.param(
+            "settings",
+            {"due": ["power_limit"]},
+            ["gpu_power_limit: expected at every GPU, found another at one of them; run site.yml."],
+            id="a-gpu-is-not-set-as-declared",
         ),
         pytest.param(
             "instances",
