@@ -9,6 +9,7 @@ import collections
 import csv
 import functools
 import http.client
+import itertools
 import json
 import socket
 import ssl
@@ -101,6 +102,44 @@ def join(calls: t.Iterable[Call], seconds: float = 60) -> list[Call]:
     for call in calls:
         call.join(max(0.0, deadline - time.monotonic()))
     return calls
+
+
+class Client:
+    """Asks every 100 ms whether the last one was answered or not, and counts what was not answered as it should."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._stop = threading.Event()
+        self._calls: list[Call] = []
+        self._refused = 0
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    def __enter__(self) -> Client:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        join(self._calls)
+
+    def _ask(self) -> None:
+        while not self._stop.wait(0.1):
+            try:
+                self._calls.append(Call(self._place, "alice", tokens=5))
+            except OSError:
+                self._refused += 1
+
+    @property
+    def answers(self) -> collections.Counter[int]:
+        """How many got which status; 0 where the connection was refused or broke."""
+        return collections.Counter([*(call.status for call in self._calls), *[0] * self._refused])
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds between two requests that were answered well."""
+        ends = sorted(call.end for call in self._calls if call.status == 200)
+        return max(later - earlier for earlier, later in itertools.pairwise(ends))
 
 
 class Pool:

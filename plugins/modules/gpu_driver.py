@@ -104,6 +104,15 @@ options:
     description: Go to the newest version of the branch, and to the newest kernel of O(kernel_packages).
     type: bool
     default: false
+  leave:
+    description:
+      - Leave a driver alone that this module has not installed, but for holding its packages. With it O(packages) may be empty.
+    type: bool
+    default: false
+  trace:
+    description: A file to look for, for RV(traced).
+    type: path
+    default: ""
 notes:
   - The packages of the installed driver are kept in C(/var/lib/llm-host/gpu-driver/kept), some 100 to 400 MB, as the way back.
   - Logs of builds that failed are in C(/var/log/llm-host).
@@ -178,6 +187,27 @@ loaded:
   returned: success
   type: str
   sample: 550.163.01
+due:
+  description: Whether there is something to do, the same as RV(ignore:changed).
+  returned: success
+  type: bool
+  sample: true
+changes:
+  description: What changes, a line each.
+  returned: success
+  type: list
+  elements: str
+  sample: [nvidia-kernel-dkms 550.163.01-2 is installed]
+replaces:
+  description: Whether a module that is loaded gets another version, or another flavour, below it.
+  returned: success
+  type: bool
+  sample: false
+traced:
+  description: Whether O(trace) is there.
+  returned: success
+  type: bool
+  sample: false
 reboot:
   description: Whether another module is loaded than the installed one, or only a kernel has it that does not run.
   returned: success
@@ -214,6 +244,11 @@ LOGS = Path("/var/log/llm-host")
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
+def is_left_alone(params: dict[str, t.Any]) -> bool:
+    """What this module installs is pinned, so that a driver without a pin is somebody else's."""
+    return bool(params["leave"]) and read_text(PREFERENCES) is None
+
+
 def wanted_of(params: dict[str, t.Any]) -> Wanted:
     packages: dict[str, str] = {}
     for position, entry in enumerate(params["packages"]):
@@ -223,7 +258,7 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted:
         if name in packages:
             raise Refusal(f"packages[{position}] is {name}, which the list has before: remove one of them.")
         packages[name] = pattern
-    if not packages:
+    if not packages and not params["leave"]:
         raise Refusal("packages is empty: name at least one package of the driver.")
     if not re.fullmatch(r"(\d+(\.\d+)*)?", params["version"]):
         raise Refusal(
@@ -231,6 +266,8 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted:
         )
     if params["dkms"] and params["dkms"] not in packages:
         raise Refusal(f"dkms is {params['dkms']}, which is not among packages: add it there.")
+    if is_left_alone(params):
+        packages, params = {}, {**params, "version": "", "dkms": "", "repository": None, "components": [], "upgrade": False}
     return Wanted(
         packages,
         uri=(params["repository"] or {}).get("uri", ""),
@@ -276,6 +313,8 @@ def key_text(module: AnsibleModule, key: str, *, known: bool) -> str:
 
 def source_files(module: AnsibleModule, apt: Apt, wanted: Wanted) -> SourceFiles:
     params = module.params
+    if is_left_alone(params):
+        return SourceFiles({}, PREFERENCES)
     contents: dict[str, str | None] = dict.fromkeys((COMPONENTS, REPOSITORY, KEYRING, PREFERENCES))
     if params["components"]:
         archives = [archive for archive in apt.archives() if not archive.entry.endswith((COMPONENTS, REPOSITORY))]
@@ -291,6 +330,28 @@ def source_files(module: AnsibleModule, apt: Apt, wanted: Wanted) -> SourceFiles
 
 def key_of(archive: Archive) -> str:
     return signed_by(read_text(archive.entry) or "", archive.uri, archive.suite)
+
+
+def changes_of(result: dict[str, t.Any]) -> list[str]:
+    lines = [change_of(package) for package in result["packages"]]
+    lines += [f"{path} is written" for path in result["files"]]
+    shown = result["diff"][-1] if result["diff"] and result["diff"][-1]["before_header"] == "packages" else {"before": "", "after": ""}
+    before, after = (set(shown[key].splitlines()) for key in ("before", "after"))
+    lines += [f"{line[:-5]} is held" for line in sorted(after - before) if line.endswith(" held")]
+    lines += [f"{line[:-5]} is released" for line in sorted(before - after) if line.endswith(" held")]
+    return lines or (["what was interrupted is finished"] if result["changed"] else [])
+
+
+def change_of(package: dict[str, str]) -> str:
+    name, before, after = package["name"], package["before"], package["after"]
+    if not after:
+        return f"{name} {before} is removed"
+    return f"{name} {before} becomes {after}" if before else f"{name} {after} is installed"
+
+
+def replaces(result: dict[str, t.Any], wanted: Wanted) -> bool:
+    concerned = [package for package in result["packages"] if wanted.is_driver(package["name"])]
+    return bool(result["loaded"]) and any(package["before"] or package["name"] == wanted.dkms for package in concerned)
 
 
 def main() -> None:
@@ -314,6 +375,8 @@ def main() -> None:
             },
             "hold": {"type": "bool", "default": True},
             "upgrade": {"type": "bool", "default": False},
+            "leave": {"type": "bool", "default": False},
+            "trace": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -332,7 +395,8 @@ def main() -> None:
         result = driver.ensure(wanted, source_files(module, apt, wanted), check_mode=module.check_mode)
     except (AptError, BuildError, DriverError, OSError, Refusal) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    further = {"due": result["changed"], "changes": changes_of(result), "replaces": replaces(result, wanted)}
+    module.exit_json(**result, **further, traced=bool(module.params["trace"]) and Path(module.params["trace"]).exists())
 
 
 if __name__ == "__main__":

@@ -83,6 +83,10 @@ options:
         description: Their home directory.
         type: path
         required: true
+      driver:
+        description: Whether the GPU driver that is loaded must suit it. V(false) where the same run brings another one.
+        type: bool
+        default: true
   units:
     description: Units of which systemd may not know yet what is on disk.
     type: list
@@ -330,7 +334,8 @@ def release_problems(module: AnsibleModule, state: UnitState, release: dict[str,
     if read_link(Path(release["link"]), root=Path(release["root"])).version == str(version):
         return found
     models = Store(module.params["models_dir"]).holdings()
-    return found + conflicts(version, overlays=release["overlays"], models=models, nvidia=nvidia(module))
+    driver = nvidia(module) if release["driver"] else None
+    return found + conflicts(version, overlays=release["overlays"], models=models, nvidia=driver)
 
 
 def account_of(user: str) -> str:
@@ -402,6 +407,7 @@ def main() -> None:
                     "overlays": {"type": "list", "elements": "str", "default": []},
                     **{name: {"type": "path", "required": True} for name in ("root", "link", "home")},
                     "user": {"type": "str", "required": True},
+                    "driver": {"type": "bool", "default": True},
                 },
             },
             "units": {"type": "list", "elements": "str", "default": []},

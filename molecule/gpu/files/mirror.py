@@ -20,7 +20,7 @@ import tempfile
 from email.utils import formatdate
 from pathlib import Path
 
-KEY = "llm-host-gpu-mirror.asc"
+KEY = "3bf863cc.pub"
 NAME = "nvidia"
 FLAVOURS = {"nvidia-kernel-open-dkms": "nvidia-kernel-dkms", "nvidia-kernel-dkms": "nvidia-kernel-open-dkms"}
 LIBRARIES = ("libnvidia-ml1", "libcuda1", "nvidia-persistenced", "nvidia-modprobe")
@@ -72,7 +72,7 @@ class Repository:
         self._out, self._architecture = out, architecture
         out.mkdir(parents=True, exist_ok=True)
 
-    def add(self, name: str, version: str, fields: dict[str, str], files: dict[str, str], scripts: dict[str, str]) -> None:
+    def add(self, name: str, version: str, fields: dict[str, str], files: dict[str, str | Path], scripts: dict[str, str]) -> None:
         with tempfile.TemporaryDirectory() as place:
             tree = Path(place)
             # dpkg-deb takes the modes as they are, and what mkdtemp makes is for one user alone.
@@ -94,7 +94,10 @@ class Repository:
                 (tree / "DEBIAN" / script).chmod(0o755)
             for path, text in {f"usr/share/doc/{name}/README": "A stand-in for tests.\n", **files}.items():
                 (tree / path).parent.mkdir(parents=True, exist_ok=True)
-                (tree / path).write_text(text)
+                if isinstance(text, Path):
+                    (tree / path).symlink_to(text)
+                else:
+                    (tree / path).write_text(text)
             target = self._out / f"{name}_{version}-1_{self._architecture}.deb"
             subprocess.run(
                 ["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", str(tree), str(target)], check=True, stdout=subprocess.DEVNULL
@@ -140,6 +143,11 @@ class Repository:
         return fingerprint
 
 
+def library(version: str) -> dict[str, str | Path]:
+    directory, name = "usr/lib/x86_64-linux-gnu", "libnvidia-ml.so"
+    return {f"{directory}/{name}.{version}": "A stand-in for tests.\n", f"{directory}/{name}.1": Path(f"{name}.{version}")}
+
+
 def add_driver(repository: Repository, version: str, *, broken: bool, failing: bool) -> None:
     same = f"(= {version}-1)"
     for name, other in FLAVOURS.items():
@@ -162,7 +170,7 @@ def add_driver(repository: Repository, version: str, *, broken: bool, failing: b
         }
         repository.add(name, version, fields, files, scripts)
     for name in LIBRARIES:
-        repository.add(name, version, {}, {}, {})
+        repository.add(name, version, {}, library(version) if name == "libnvidia-ml1" else {}, {})
     depends = ", ".join(f"{name} {same}" for name in LIBRARIES)
     repository.add("nvidia-driver-cuda", version, {"Depends": depends}, {}, {})
 

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import collections
-import itertools
 import json
 import subprocess
-import threading
 import typing as t
 
 import pytest
 import testinfra
-from load import Call, Place, Pool, address, eventually, join
+from load import Client, Place, Pool, address, eventually
 
 HOSTS = ("first", "second")
 VERSION = """
@@ -62,44 +59,6 @@ class Lifecycle(Pool):
         eventually(lambda: self.hosts[name].run("systemctl is-system-running").stdout.strip() in ("running", "degraded"), 30)
 
 
-class Client:
-    """Asks every 100 ms whether the last one was answered or not, and counts what was not answered as it should."""
-
-    def __init__(self, site: Lifecycle) -> None:
-        self._site = site
-        self._stop = threading.Event()
-        self._calls: list[Call] = []
-        self._refused = 0
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-
-    def __enter__(self) -> Client:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        join(self._calls)
-
-    def _ask(self) -> None:
-        while not self._stop.wait(0.1):
-            try:
-                self._calls.append(Call(self._site.place, "alice", tokens=5))
-            except OSError:
-                self._refused += 1
-
-    @property
-    def answers(self) -> collections.Counter[int]:
-        """How many got which status; 0 where the connection was refused or broke."""
-        return collections.Counter([*(call.status for call in self._calls), *[0] * self._refused])
-
-    @property
-    def longest_gap(self) -> float:
-        """Seconds between two requests that were answered well."""
-        ends = sorted(call.end for call in self._calls if call.status == 200)
-        return max(later - earlier for earlier, later in itertools.pairwise(ends))
-
-
 @pytest.fixture(scope="session")
 def lifecycle(run_playbook) -> Lifecycle:
     return Lifecycle(run_playbook)
@@ -116,4 +75,4 @@ def site(lifecycle) -> Lifecycle:
 
 @pytest.fixture
 def client(site) -> t.Callable[[], Client]:
-    return lambda: Client(site)
+    return lambda: Client(site.place)
