@@ -5,29 +5,21 @@
 
 from __future__ import annotations
 
-import pytest
-
 testinfra_hosts = ["ansible://served"]
 
 NOWHERE = "https://127.0.0.1:9/no/way/out"
 
 
-@pytest.mark.parametrize(
-    ("version", "leading_dot"),
-    [
-        pytest.param("0.32.13", False, id="a-final-version"),
-        pytest.param("0.33.0-rc1", True, id="a-pre-release-whose-paths-begin-with-a-dot"),
-    ],
-)
-def test_an_archive_on_the_controller_is_all_that_a_host_needs(site, archive, version, leading_dot):
-    starts = site.starts()
-    given = {"ollama_version": version, "ollama_archive": str(archive(version, leading_dot=leading_dot)), "ollama_release_url": NOWHERE}
-    run = site.apply(**given)
-    assert run.code == 0, run.output[-3000:]
-    assert site.version() == version
-    assert site.starts() == starts + 1
-    again = site.apply(**given)
-    assert again.changed == {"served": 0}
+def test_an_archive_on_the_controller_is_all_that_a_host_needs(site, archive):
+    # The paths in those of pre-releases begin with a dot.
+    for version, leading_dot in (("0.32.13", False), ("0.33.0-rc1", True)):
+        starts = site.starts()
+        given = {"ollama_version": version, "ollama_archive": str(archive(version, leading_dot=leading_dot)), "ollama_release_url": NOWHERE}
+        run = site.apply(**given)
+        assert run.code == 0, run.output[-3000:]
+        assert site.version() == version
+        assert site.starts() == starts + 1
+    assert site.apply(**given).changed == {"served": 0}
 
 
 def test_an_archive_cut_short_is_refused_and_the_old_version_serves(site, archive):
