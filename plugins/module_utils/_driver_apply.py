@@ -64,16 +64,20 @@ class SourceFiles:
 
 @dataclasses.dataclass(frozen=True)
 class Build:
-    """What was built on trial out of a package."""
+    """What was built out of a package, on trial or when it was installed."""
 
     package: str
     sources: tuple[Source, ...]
     kernels: tuple[str, ...]
+    trial: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """``base`` brings headers, DKMS and a compiler with what ``comes``, and replaces nothing. ``build`` are kernels that the installed source has no modules for."""
+    """``base`` brings headers, DKMS and a compiler with what ``comes``, and replaces nothing.
+
+    ``build`` are kernels that the installed source has no modules for.
+    """
 
     choice: Choice = dataclasses.field(default_factory=Choice)
     base: tuple[str, ...] = ()
@@ -110,6 +114,8 @@ class Driver:
         unfinished = sorted(name for name, package in installed.items() if not package.complete)
         interrupted = bool(unfinished) or self._record.exists()
         if interrupted and not check_mode:
+            # What looks unfinished may be what another apt is just doing.
+            self._apt.wait()
             self._recover(wanted)
             installed = self._apt.installed()
         before = {path: read_text(path) for path in files.contents}
@@ -124,6 +130,7 @@ class Driver:
         hold, release = holds(wanted, expected)
         if not check_mode:
             self._hold(wanted, after)
+            self._clean()
         texts = {path: files.contents[path] for path in differing}
         return {
             "changed": bool(plan.changed or differing or hold or release or interrupted),
@@ -144,14 +151,14 @@ class Driver:
         try:
             self._write(files)
             if unread:
-                self._apt.update()
+                self._apt.update(wanted.uri)
             try:
                 plan = self._plan(wanted, installed)
             except (AptError, Refusal):
                 if unread:
                     raise
                 # The lists may be older than what they are asked for.
-                self._apt.update()
+                self._apt.update(wanted.uri)
                 plan = self._plan(wanted, installed)
             if not plan.changed:
                 return plan
@@ -256,7 +263,8 @@ class Driver:
             sources: list[Source] = []
             if wanted.dkms in plan.transaction.install:
                 sources = self._try(wanted.dkms, plan.transaction.install[wanted.dkms][1], plan.kernels.build)
-            self._transaction(arguments, build=Build(wanted.dkms, tuple(sources), plan.kernels.build))
+            builds = [Build(wanted.dkms, tuple(sources), plan.kernels.build)]
+            self._transaction(arguments, builds=[*builds, *self._old_builds(replaced)])
         for kernel in plan.kernels.build if wanted.dkms else ():
             for source, kernels in self._built(wanted.dkms).items():
                 if kernel not in kernels:
@@ -276,18 +284,30 @@ class Driver:
                 self._dkms.try_build(source, kernel)
         return sources
 
-    def _transaction(self, arguments: t.Sequence[str], *, build: Build | None = None) -> None:
+    def _old_builds(self, replaced: t.Iterable[str]) -> list[Build]:
+        """What need not be compiled again on the way back."""
+        builds = []
+        for package in replaced:
+            for source, kernels in self._built(package).items() if "dkms" in package else ():
+                builds.append(Build(package, (source,), tuple(sorted(kernels)), trial=False))
+        return builds
+
+    def _transaction(self, arguments: t.Sequence[str], *, builds: t.Sequence[Build] = ()) -> None:
         """Install, or put everything back. Who is killed meanwhile finds the record in the next run."""
         before = self._apt.installed()
-        record = {
+        places = [
+            (str(path), build, source) for build in builds for source in build.sources for path in self._dkms.handed(source, build.package)
+        ]
+        record: dict[str, t.Any] = {
             "packages": {name: package.version for name, package in before.items() if package.present},
             "held": [name for name, package in before.items() if package.held],
-            "handed": [str(path) for source in build.sources for path in self._dkms.handed(source, build.package)] if build else [],
+            "handed": [path for path, build, _source in places if build.trial],
+            "back": {path: f"{self._work / 'back' / Path(path).name}" for path, build, _source in places if not build.trial},
         }
         HostFile(str(self._record), json.dumps(record) + "\n", mode=0o600, owner=os.geteuid(), group=os.getegid()).write()
         try:
-            for source in build.sources if build else ():
-                self._dkms.hand_over(source, build.kernels, build.package)
+            for path, build, source in places:
+                self._dkms.pack(source, build.kernels, Path(path if build.trial else record["back"][path]), trial=build.trial)
             self._apt.install(arguments)
             left = self._apt.unfinished()
             if left:
@@ -326,8 +346,10 @@ class Driver:
             self._apt.purge(fresh)
         lost = {name: version for name, version in packages.items() if not _same(now.get(name), version)}
         places = (self._work / "kept", self._work / "archives", Path("/var/cache/apt/archives"))
-        archives = {name: find_archive(places, name, version) for name, version in lost.items()}
-        self._apt.put_back([archive for archive in archives.values() if archive])
+        archives = [archive for name, version in lost.items() if (archive := find_archive(places, name, version))]
+        self._exchange(record)
+        if archives:
+            self._apt.put_back(archives)
         reason = self._apt.finish()
         now = self._apt.installed()
         self._apt.mark("hold", [name for name in record["held"] if name in now])
@@ -337,11 +359,22 @@ class Driver:
         )
         return f"{', '.join(wrong)} could not be put back. {reason}".strip() if wrong else ""
 
+    @staticmethod
+    def _exchange(record: t.Mapping[str, t.Any]) -> None:
+        """The scripts of the old packages are to load the old modules."""
+        for path in record["handed"]:
+            Path(path).unlink(missing_ok=True)
+        for path, kept in record["back"].items():
+            if Path(kept).exists():
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(kept, path)
+
     def _forget(self, record: t.Mapping[str, t.Any]) -> None:
-        for path in map(Path, record.get("handed", ())):
+        for path in map(Path, (*record.get("handed", ()), *record.get("back", ()))):
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
+        shutil.rmtree(self._work / "back", ignore_errors=True)
         self._record.unlink(missing_ok=True)
 
     def _write(self, files: SourceFiles) -> None:
@@ -377,7 +410,6 @@ class Driver:
         for path in kept.glob("*.deb"):
             if path not in wanted_archives:
                 path.unlink()
-        self._clean()
 
     def _outcome(self, wanted: Wanted, installed: t.Mapping[str, Installed], plan: Plan) -> dict[str, t.Any]:
         """For which kernels there are modules, and whether the ones that run are others."""

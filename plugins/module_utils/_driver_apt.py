@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import re
 import shutil
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -26,6 +29,7 @@ ENVIRONMENT = {
 }
 # How long to wait for another apt, such as that of unattended-upgrades.
 LOCK_TIMEOUT = 600
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 CONFOLD = ("--force-confdef", "--force-confold")
 PREFERENCES = "/etc/apt/preferences.d"
 
@@ -60,10 +64,13 @@ class Apt:
         wanted = sorted(set(names))
         return parse_offers(self._do("apt-cache", "madison", *wanted)[1]) if wanted else {}
 
-    def update(self) -> None:
-        code, output, errors = self._do("apt-get", "-q", "update", "-o", f"DPkg::Lock::Timeout={LOCK_TIMEOUT}")
-        if code:
-            raise AptError(f"apt cannot read its sources: {_reason(errors or output)}")
+    def update(self, uri: str = "") -> None:
+        """Read the lists anew. apt goes on with the old ones where a signature is wrong or a repository is away: of this one it must not."""
+        code, output, errors = self._do("apt-get", "-q", "update", f"-oDPkg::Lock::Timeout={LOCK_TIMEOUT}")
+        lines = [line for line in (output + errors).splitlines() if line.startswith(("E:", "W:"))]
+        concerned = [line for line in lines if uri and re.search(re.escape(uri.rstrip("/")) + r"(/|\s|$)", line)]
+        if code or concerned:
+            raise AptError(f"apt cannot read its sources: {_reason(chr(10).join(concerned or lines) or output)}")
 
     def simulate(self, arguments: t.Sequence[str], preferences: str | None = None) -> Transaction:
         """What apt would do. ``preferences`` is the file of preferences that is not written yet."""
@@ -102,24 +109,44 @@ class Apt:
         (self._archives / "partial").mkdir(parents=True, exist_ok=True)
         self._install(arguments, "cannot install the packages")
 
+    def wait(self, timeout: float = LOCK_TIMEOUT) -> None:
+        """Wait until no other apt or dpkg is at work: also that which outlived the run that started it."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                with contextlib.ExitStack() as stack:
+                    for path in LOCKS:
+                        fcntl.lockf(stack.enter_context(open(path, "a", encoding="utf-8")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise AptError(
+                        f"Another apt or dpkg has been at work for {timeout:.0f} s: wait until it is done, and run again."
+                    ) from error
+                time.sleep(1)
+
     def unfinished(self) -> list[str]:
         """Packages that dpkg was interrupted with, or failed at."""
         return sorted(name for name, package in self.installed().items() if not package.complete)
 
     def finish(self) -> str:
         """Let dpkg go on where it was interrupted; what it says when it cannot."""
+        self.wait()
         code, output, errors = self._do("dpkg", *CONFOLD, "--configure", "-a")
         return _reason(output + errors) if code else ""
 
     def purge(self, names: t.Sequence[str]) -> None:
+        self.wait()
         # Scripts of a package that is not whole may fail: what counts is how things are in the end.
         self._do("dpkg", "--purge", "--force-depends", "--force-remove-reinstreq", *names)
 
     def put_back(self, archives: t.Sequence[Path]) -> None:
+        self.wait()
         self._do("dpkg", *CONFOLD, "--force-downgrade", "--force-depends", "--force-conflicts", "--force-hold", "-i", *map(str, archives))
 
     def mark(self, how: str, names: t.Sequence[str]) -> None:
         if names:
+            self.wait()
             self._output("apt-mark", how, *names)
 
     def _simulation(self, arguments: t.Sequence[str]) -> str:
@@ -206,8 +233,8 @@ def _reason(output: str) -> str:
         for index, line in enumerate(lines)
         if (match := re.match(r"dpkg: error processing (?:package|archive) (\S+)", line))
     ]
-    errors = [line.partition(" ")[2] for line in lines if line.startswith("E:")] or [
-        line for line in lines if line.startswith(("dpkg: error", "W:"))
+    errors = [line.partition(" ")[2] for line in lines if line.startswith(("E:", "W:"))] or [
+        line for line in lines if line.startswith("dpkg: error")
     ]
     chosen = broken or dependencies or errors or [line for line in lines if line][-3:]
-    return "; ".join(dict.fromkeys(chosen))[:600] + "."
+    return "; ".join(dict.fromkeys(chosen))[:600].rstrip(".") + "."

@@ -73,13 +73,12 @@ class Dkms:
         if code:
             raise self._failure(source, kernel, self._trial / "dkms", output + errors)
 
-    def hand_over(self, source: Source, kernels: t.Sequence[str], package: str) -> None:
-        """Put what was built where the package's script loads it instead of compiling it once more."""
+    def pack(self, source: Source, kernels: t.Sequence[str], archive: Path, *, trial: bool) -> None:
+        """Put what was built into an archive that the package's script loads instead of compiling once more."""
+        archive.parent.mkdir(parents=True, exist_ok=True)
         chosen = [word for kernel in kernels for word in ("-k", kernel)]
-        for archive in self.handed(source, package):
-            archive.parent.mkdir(parents=True, exist_ok=True)
-            # Without it the package's script compiles again, which costs nothing but time.
-            self._do("mktarball", source, *chosen, *self._trees, "--binaries-only", "--archive", str(archive))
+        # Without it the script compiles, which costs nothing but time.
+        self._do("mktarball", source, *chosen, *(self._trees if trial else ()), "--binaries-only", "--archive", str(archive))
 
     def handed(self, source: Source, package: str) -> list[Path]:
         """Where scripts of packages look for it: named after the module, as Debian does, or after the package."""

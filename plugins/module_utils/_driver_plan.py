@@ -250,7 +250,7 @@ def refusal_of(wanted: Wanted, transaction: Transaction, installed: t.Mapping[st
         )
     dropped = sorted(name for name in transaction.remove if name in wanted.packages)
     if dropped:
-        return f"apt would remove {', '.join(dropped)}, which is wanted: these packages do not go together in the branch {wanted.version or 'that apt prefers'}."
+        return f"apt would remove {', '.join(dropped)}, which is wanted: these packages do not go together in the branch {wanted.version or 'of apt'}."
     stuck = sorted(
         name
         for name in transaction.install
