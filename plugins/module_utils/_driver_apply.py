@@ -14,7 +14,7 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from ansible_collections.llm.host.plugins.module_utils._driver_apt import Apt, AptError, find_archive
+from ansible_collections.llm.host.plugins.module_utils._driver_apt import Apt, AptError, find_archive, locked
 from ansible_collections.llm.host.plugins.module_utils._driver_build import BuildError, Dkms, Source
 from ansible_collections.llm.host.plugins.module_utils._driver_plan import (
     Choice,
@@ -110,6 +110,14 @@ class Driver:
         self._record = work / "before.json"
 
     def ensure(self, wanted: Wanted, files: SourceFiles, *, check_mode: bool) -> dict[str, t.Any]:
+        if check_mode:
+            return self._ensure(wanted, files, check_mode=True)
+        self._work.mkdir(parents=True, exist_ok=True)
+        # A run whose connection was lost goes on, and somebody starts another one.
+        with locked([str(self._work / "lock")], "Another run of llm.host.gpu_driver has been at work"):
+            return self._ensure(wanted, files, check_mode=False)
+
+    def _ensure(self, wanted: Wanted, files: SourceFiles, *, check_mode: bool) -> dict[str, t.Any]:
         installed = self._apt.installed()
         unfinished = sorted(name for name, package in installed.items() if not package.complete)
         interrupted = bool(unfinished) or self._record.exists()

@@ -218,6 +218,7 @@ reboot:
 import re
 import typing as t
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_url
@@ -268,6 +269,10 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted:
         raise Refusal(f"dkms is {params['dkms']}, which is not among packages: add it there.")
     if is_left_alone(params):
         packages, params = {}, {**params, "version": "", "dkms": "", "repository": None, "components": [], "upgrade": False}
+    if "@" in urlsplit((params["repository"] or {}).get("uri", "")).netloc:
+        raise Refusal(
+            "repository.uri holds a user or a password: write them to a file below /etc/apt/auth.conf.d, and leave them out here."
+        )
     return Wanted(
         packages,
         uri=(params["repository"] or {}).get("uri", ""),

@@ -151,16 +151,17 @@ def hold_lock(path: str, held, done) -> None:
 
 def test_dpkg_that_another_process_uses_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(_driver_apt, "LOCKS", (str(tmp_path / "lock"),))
+    monkeypatch.setattr(_driver_apt, "LOCK_TIMEOUT", 0)
     apt = Apt(Replies(), tmp_path)
-    apt.wait(0)
+    apt.wait()
     held, done = multiprocessing.Event(), multiprocessing.Event()
     other = multiprocessing.Process(target=hold_lock, args=(str(tmp_path / "lock"), held, done))
     other.start()
     try:
         assert held.wait(20)
         with pytest.raises(AptError, match="Another apt or dpkg"):
-            apt.wait(0)
+            apt.wait()
     finally:
         done.set()
         other.join()
-    apt.wait(0)
+    apt.wait()
