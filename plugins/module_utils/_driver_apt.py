@@ -151,7 +151,7 @@ class Apt:
             raise AptError(f"apt {problem}: {_reason(output + errors)}")
 
     def _command(self, arguments: t.Sequence[str]) -> list[str]:
-        options = {"Dir::Cache::archives": f"{self._archives}/", "DPkg::Lock::Timeout": str(LOCK_TIMEOUT), "Dpkg::Use-Pty": "0"}
+        options = {"Dir::Cache::archives": f"{self._archives}/", "DPkg::Lock::Timeout": str(LOCK_TIMEOUT)}
         return [
             *("apt-get", "-q", "-y", "--no-install-recommends", "--allow-downgrades", "--allow-change-held-packages"),
             *(f"-o{name}={value}" for name, value in options.items()),
