@@ -335,6 +335,10 @@ class Driver:
         if (reason or self._apt.unfinished()) and record:
             reason = self._go_back(record)
         self._forget(record)
+        installed = self._apt.installed()
+        if record and any(not _same(installed.get(name), version) for name, version in record["packages"].items()):
+            # It went on instead of back, and the files of apt that it wrote belong to it.
+            self._undo.close()
         left = [name for name in self._apt.unfinished() if not wanted.is_driver(name)]
         if left:
             raise AptError(

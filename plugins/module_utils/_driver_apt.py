@@ -153,7 +153,7 @@ class Apt:
     def _command(self, arguments: t.Sequence[str]) -> list[str]:
         options = {"Dir::Cache::archives": f"{self._archives}/", "DPkg::Lock::Timeout": str(LOCK_TIMEOUT)}
         return [
-            *("apt-get", "-q", "-y", "--no-install-recommends", "--allow-downgrades", "--allow-change-held-packages"),
+            *("apt-get", "-q", "-y", "--no-install-recommends", "--allow-downgrades", "--allow-change-held-packages", "--ignore-hold"),
             *(f"-o{name}={value}" for name, value in options.items()),
             *(f"-oDpkg::Options::={option}" for option in CONFOLD),
             "install",

@@ -122,5 +122,5 @@ def test_a_key_is_read_from_the_host_or_taken_as_it_is(module, tmp_path):
 
 @pytest.mark.parametrize("key", ["/nonexistent/key.asc", "mQINBF"])
 def test_what_is_no_key_is_refused(module, key):
-    with pytest.raises(Refusal, match="repository.key is no ASCII-armoured key"):
+    with pytest.raises(Refusal, match=r"repository\.key is no ASCII-armoured key"):
         key_text(module, key, known=False)
