@@ -400,7 +400,7 @@ class Driver:
 
     def _unread(self, files: SourceFiles) -> bool:
         """Whether apt has no list of one of these sources, as after a run that was killed."""
-        return any(archive.entry in files.contents and not Path(archive.list_file).exists() for archive in self._apt.archives())
+        return any(archive.entry in files.contents and not archive.read for archive in self._apt.archives())
 
     def _clean(self) -> None:
         shutil.rmtree(self._work / "archives", ignore_errors=True)

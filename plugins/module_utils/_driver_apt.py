@@ -58,7 +58,12 @@ class Apt:
         return self._output("dpkg-query", "-L", package).splitlines()
 
     def archives(self) -> tuple[Archive, ...]:
-        return parse_targets(self._output("apt-get", "indextargets", "--format", FORMAT))
+        """What apt has read, and what its files name besides."""
+        command = ("apt-get", "indextargets", "--format", FORMAT)
+        found = {(archive.uri, archive.suite, archive.component): archive for archive in parse_targets(self._output(*command))}
+        for archive in parse_targets(self._output(*command, "--no-release-info"), read=False):
+            found.setdefault((archive.uri, archive.suite, archive.component), archive)
+        return tuple(found.values())
 
     def offers(self, names: t.Iterable[str]) -> dict[str, list[Offer]]:
         wanted = sorted(set(names))

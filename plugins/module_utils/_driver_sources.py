@@ -16,35 +16,35 @@ from urllib.parse import urlsplit
 __all__ = ("FORMAT", "Archive", "components_file", "parse_targets", "preferences_file", "repository_file", "signed_by")
 
 HEADER = "# Ansible (llm.host.gpu_driver) writes this file.\n"
-FORMAT = "|".join(f"$({name})" for name in ("CREATED_BY", "REPO_URI", "RELEASE", "ORIGIN", "COMPONENT", "SOURCESENTRY", "FILENAME"))
+FORMAT = "|".join(f"$({name})" for name in ("CREATED_BY", "REPO_URI", "RELEASE", "ORIGIN", "COMPONENT", "SOURCESENTRY"))
 DISTRIBUTIONS = ("Debian", "Ubuntu")
 
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """A component of an archive that apt uses, the file that names it, and where its list lies."""
+    """A component of an archive that apt uses, the file that names it, and whether apt has a list of it."""
 
     uri: str
     suite: str
     component: str
     origin: str = ""
     entry: str = ""
-    list_file: str = ""
+    read: bool = True
 
     @property
     def of_distribution(self) -> bool:
-        # Before its first update apt knows no origins.
+        # What apt has not read has no origin yet.
         return self.origin in DISTRIBUTIONS or (
             not self.origin and re.search(r"/(debian|ubuntu)(-security)?$", self.uri.rstrip("/")) is not None
         )
 
 
-def parse_targets(output: str) -> tuple[Archive, ...]:
+def parse_targets(output: str, *, read: bool = True) -> tuple[Archive, ...]:
     """What ``apt-get indextargets`` says in our format. What has no value it writes as its placeholder."""
     rows = [["" if cell.startswith("$(") else cell for cell in line.split("|")] for line in output.splitlines()]
     return tuple(
-        Archive(uri, suite, component, origin, entry.rpartition(":")[0], list_file)
-        for kind, uri, suite, origin, component, entry, list_file in (row for row in rows if len(row) == 7)
+        Archive(uri, suite, component, origin, entry.rpartition(":")[0], read)
+        for kind, uri, suite, origin, component, entry in (row for row in rows if len(row) == 6)
         if kind == "Packages"
     )
 

@@ -322,7 +322,11 @@ def source_files(module: AnsibleModule, apt: Apt, wanted: Wanted) -> SourceFiles
         return SourceFiles({}, PREFERENCES)
     contents: dict[str, str | None] = dict.fromkeys((COMPONENTS, REPOSITORY, KEYRING, PREFERENCES))
     if params["components"]:
-        archives = [archive for archive in apt.archives() if not archive.entry.endswith((COMPONENTS, REPOSITORY))]
+        archives = others(apt)
+        if not module.check_mode and not any(archive.of_distribution for archive in archives):
+            # Before its first update apt does not know whose archives they are.
+            apt.update()
+            archives = others(apt)
         contents[COMPONENTS] = components_file(archives, params["components"], key_of) or None
     repository = params["repository"]
     if repository:
@@ -331,6 +335,10 @@ def source_files(module: AnsibleModule, apt: Apt, wanted: Wanted) -> SourceFiles
         contents[KEYRING] = key_text(module, repository["key"], known=read_text(REPOSITORY) == text)
     contents[PREFERENCES] = preferences_file(wanted.driver, wanted.version, wanted.uri) or None
     return SourceFiles(contents, PREFERENCES)
+
+
+def others(apt: Apt) -> list[Archive]:
+    return [archive for archive in apt.archives() if archive.entry not in (COMPONENTS, REPOSITORY)]
 
 
 def key_of(archive: Archive) -> str:

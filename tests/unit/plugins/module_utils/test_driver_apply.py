@@ -16,6 +16,7 @@ from ansible_collections.llm.host.plugins.module_utils._driver_apply import Driv
 from ansible_collections.llm.host.plugins.module_utils._driver_apt import AptError
 from ansible_collections.llm.host.plugins.module_utils._driver_build import BuildError, Source
 from ansible_collections.llm.host.plugins.module_utils._driver_plan import Installed, Offer, Refusal, Transaction, Wanted
+from ansible_collections.llm.host.plugins.module_utils._driver_sources import Archive
 
 KERNEL = "6.12.107+deb13-amd64"
 WANTED = Wanted(
@@ -37,6 +38,7 @@ class FakeApt:
     def __init__(self, packages, offers):
         self.packages = {name: Installed(version) for name, version in packages.items()}
         self.offered = {name: [Offer(version, "http://x") for version in versions] for name, versions in offers.items()}
+        self.named = ()
         self.fails_at, self.stuck, self.calls, self.kernel = None, False, [], "6.12"
 
     def installed(self):
@@ -46,7 +48,7 @@ class FakeApt:
         return [package]
 
     def archives(self):
-        return ()
+        return self.named
 
     def offers(self, names):
         return {name: self.offered[name] for name in names if name in self.offered}
@@ -227,6 +229,12 @@ def test_a_run_that_was_killed_is_finished_by_the_next(host):
     assert result["changed"]
     assert host.state()[0] == {**BASE, "nvidia-kernel-dkms": "580.2-1", "libcuda1": "580.2-1"}
     assert host.apt.unfinished() == []
+
+
+def test_sources_that_a_killed_run_wrote_are_read(host):
+    host.apt.named = (Archive("http://x", "/", "", entry=str(host.pin), read=False),)
+    host.ensure()
+    assert host.apt.calls[0] == "update"
 
 
 def test_what_cannot_be_finished_after_a_kill_goes_back(host):

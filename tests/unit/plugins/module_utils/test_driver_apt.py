@@ -120,6 +120,13 @@ def test_complaints_are_one_sentence(apt_that, output, expected):
     assert "\n" not in str(caught.value)
 
 
+def test_archives_that_apt_has_not_read_are_told_apart(tmp_path):
+    read = "Packages|http://x/debian/|trixie|Debian|main|/etc/apt/sources.list:1\n"
+    named = read.replace("Debian|main", "$(ORIGIN)|main") * 2 + "Packages|http://x/debian/|sid|$(ORIGIN)|main|/etc/apt/sources.list:2\n"
+    apt = Apt(lambda args, *, environ_update: (0, named if "--no-release-info" in args else read, ""), tmp_path)
+    assert [(archive.suite, archive.origin, archive.read) for archive in apt.archives()] == [("trixie", "Debian", True), ("sid", "", False)]
+
+
 def test_pins_that_are_not_written_yet_count_in_a_simulation(tmp_path, monkeypatch):
     preferences, seen = tmp_path / "preferences.d", {}
     preferences.mkdir()

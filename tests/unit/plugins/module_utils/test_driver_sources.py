@@ -37,18 +37,16 @@ Signed-By:
  mQINBF
  -----END PGP PUBLIC KEY BLOCK-----
 """
-TARGETS = """Packages|http://archive.example.com/debian/|trixie|Debian|main|/etc/apt/sources.list:1|/var/lib/apt/lists/main_Packages
-Translations|http://archive.example.com/debian/|trixie|Debian|main|/etc/apt/sources.list:1|/var/lib/apt/lists/main_Translation-en
-Packages|file:/srv/mirror/||NVIDIA|$(COMPONENT)|/etc/apt/sources.list.d/llm-host-gpu.sources:2|/var/lib/apt/lists/mirror_Packages
+TARGETS = """Packages|http://archive.example.com/debian/|trixie|Debian|main|/etc/apt/sources.list:1
+Translations|http://archive.example.com/debian/|trixie|Debian|main|/etc/apt/sources.list:1
+Packages|file:/srv/mirror/||NVIDIA|$(COMPONENT)|/etc/apt/sources.list.d/llm-host-gpu.sources:2
 """
 
 
 def test_targets_are_read_as_apt_writes_them():
     assert parse_targets(TARGETS) == (
-        Archive("http://archive.example.com/debian/", "trixie", "main", "Debian", "/etc/apt/sources.list", "/var/lib/apt/lists/main_Packages"),
-        Archive(
-            "file:/srv/mirror/", "", "", "NVIDIA", "/etc/apt/sources.list.d/llm-host-gpu.sources", "/var/lib/apt/lists/mirror_Packages"
-        ),
+        Archive("http://archive.example.com/debian/", "trixie", "main", "Debian", "/etc/apt/sources.list"),
+        Archive("file:/srv/mirror/", "", "", "NVIDIA", "/etc/apt/sources.list.d/llm-host-gpu.sources"),
     )
 
 
