@@ -130,7 +130,7 @@ class Driver:
         differing = files.differing
         unread = files.sources_differ or self._unread(files)
         if check_mode:
-            plan = self._plan(wanted, installed, pending=unread, preferences=files.contents[files.preferences])
+            plan = self._look(wanted, installed, files, unread=unread)
         else:
             plan = self._apply(wanted, installed, files, unread=unread)
         after = installed if check_mode else self._apt.installed()
@@ -154,6 +154,17 @@ class Driver:
             **self._outcome(wanted, after, plan),
             "diff": _diff(before, texts, plan, wanted, hold, release),
         }
+
+    def _look(self, wanted: Wanted, installed: dict[str, Installed], files: SourceFiles, *, unread: bool) -> Plan:
+        preferences = files.contents.get(files.preferences)
+        if wanted.upgrade:
+            self._apt.update()
+        try:
+            return self._plan(wanted, installed, pending=unread, preferences=preferences)
+        except Refusal:
+            # The lists may be older than what they are asked for.
+            self._apt.update()
+            return self._plan(wanted, installed, pending=unread, preferences=preferences)
 
     def _apply(self, wanted: Wanted, installed: dict[str, Installed], files: SourceFiles, *, unread: bool) -> Plan:
         try:

@@ -22,7 +22,7 @@ extends_documentation_fragment: [llm.host.attributes]
 attributes:
   check_mode:
     support: full
-    details: apt's lists are not read anew. Packages that are not known yet are shown with the branch and the address that they would come from.
+    details: apt's lists are only read anew for O(upgrade), and when they do not have what is wanted. Packages that are not known yet are shown with the branch and the address that they would come from.
   diff_mode:
     support: full
     details: Files of apt, versions of packages, and what is held.
@@ -247,7 +247,7 @@ ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 def is_left_alone(params: dict[str, t.Any]) -> bool:
     """What this module installs is pinned, so that a driver without a pin is somebody else's."""
-    return bool(params["leave"]) and read_text(PREFERENCES) is None
+    return bool(params.get("leave")) and read_text(PREFERENCES) is None
 
 
 def wanted_of(params: dict[str, t.Any]) -> Wanted:
@@ -259,7 +259,7 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted:
         if name in packages:
             raise Refusal(f"packages[{position}] is {name}, which the list has before: remove one of them.")
         packages[name] = pattern
-    if not packages and not params["leave"]:
+    if not packages and not params.get("leave"):
         raise Refusal("packages is empty: name at least one package of the driver.")
     if not re.fullmatch(r"(\d+(\.\d+)*)?", params["version"]):
         raise Refusal(
