@@ -76,7 +76,7 @@ class Build:
 class Plan:
     """``base`` brings headers, DKMS and a compiler with what ``comes``, and replaces nothing.
 
-    ``build`` are kernels that the installed source has no modules for.
+    ``later`` are the kernels that count once the kernel is upgraded. ``build`` are kernels that the installed source has no modules for.
     """
 
     choice: Choice = dataclasses.field(default_factory=Choice)
@@ -85,6 +85,7 @@ class Plan:
     kernels: Kernels = dataclasses.field(default_factory=Kernels)
     transaction: Transaction = dataclasses.field(default_factory=Transaction)
     kernel_upgrade: Transaction = dataclasses.field(default_factory=Transaction)
+    later: Kernels = dataclasses.field(default_factory=Kernels)
     build: tuple[str, ...] = ()
 
     @property
@@ -144,7 +145,7 @@ class Driver:
             "changed": bool(plan.changed or differing or hold or release or interrupted),
             "packages": [{"name": name, "before": old, "after": new} for name, (old, new) in plan.packages.items()]
             + [{"name": name, "before": "", "after": _unknown(wanted, name)} for name in plan.choice.unknown],
-            "kernels": list(plan.kernels.build),
+            "kernels": list(plan.later.build),
             "held": sorted(
                 name
                 for name, package in expected.items()
@@ -195,11 +196,12 @@ class Driver:
         left = self._apt.unfinished()
         if left:
             raise AptError(f"dpkg cannot finish {', '.join(left)}: repair or remove it, and run again.")
+        self._keep(wanted)
         if plan.kernel_upgrade.install:
             # Held first: a kernel that fails must not leave the driver free.
             self._hold(wanted, self._apt.installed())
-            self._transaction([name for name in wanted.kernel_packages if name in installed])
-        self._keep(wanted)
+            self._upgrade_kernel(wanted, plan)
+            self._keep(wanted)
         return plan
 
     def _plan(self, wanted: Wanted, installed: dict[str, Installed], *, pending: bool = False, preferences: str | None = None) -> Plan:
@@ -242,7 +244,8 @@ class Driver:
             if refusal:
                 raise Refusal(refusal)
         build = self._unbuilt(wanted, present, kernels) if wanted.dkms and wanted.dkms not in transaction.install else ()
-        return Plan(choice, base, comes, kernels, transaction, upgrade, build)
+        later = self._kernels(Transaction({**comes.install, **upgrade.install})) if upgrade.install and wanted.dkms else kernels
+        return Plan(choice, base, comes, kernels, transaction, upgrade, later, build)
 
     def _kernels(self, comes: Transaction) -> Kernels:
         running = (self._root / "proc/sys/kernel/osrelease").read_text(encoding="utf-8").strip()
@@ -284,9 +287,25 @@ class Driver:
                 sources = self._try(wanted.dkms, plan.transaction.install[wanted.dkms][1], plan.kernels.build)
             builds = [Build(wanted.dkms, tuple(sources), plan.kernels.build)]
             self._transaction(arguments, builds=[*builds, *self._old_builds(replaced)])
-        for kernel in plan.kernels.build if wanted.dkms else ():
-            for source, kernels in self._built(wanted.dkms).items():
-                if kernel not in kernels:
+        self._complete(wanted, plan.kernels.build)
+
+    def _upgrade_kernel(self, wanted: Wanted, plan: Plan) -> None:
+        replaced = {name: old for name, (old, _new) in plan.kernel_upgrade.install.items() if old}
+        self._apt.fetch(replaced, self._work / "kept")
+        present = self._apt.installed()
+        names = [name for name in wanted.kernel_packages if name in present]
+        try:
+            self._transaction(names, check=lambda: self._complete(wanted, plan.later.build))
+        except BuildError as error:
+            raise DriverError(
+                f"{error} The kernel is as it was before, and the driver is the new one: set another gpu_driver_branch."
+            ) from error
+
+    def _complete(self, wanted: Wanted, kernels: t.Sequence[str]) -> None:
+        """Build what the scripts of the packages left out."""
+        for kernel in kernels if wanted.dkms else ():
+            for source, ready in self._built(wanted.dkms).items():
+                if kernel not in ready:
                     self._dkms.build(source, kernel)
 
     def _try(self, package: str, version: str, kernels: t.Sequence[str]) -> list[Source]:
@@ -311,7 +330,9 @@ class Driver:
                 builds.append(Build(package, (source,), tuple(sorted(kernels)), trial=False))
         return builds
 
-    def _transaction(self, arguments: t.Sequence[str], *, builds: t.Sequence[Build] = ()) -> None:
+    def _transaction(
+        self, arguments: t.Sequence[str], *, builds: t.Sequence[Build] = (), check: t.Callable[[], None] = lambda: None
+    ) -> None:
         """Install, or put everything back. Who is killed meanwhile finds the record in the next run."""
         before = self._apt.installed()
         places = [
@@ -331,7 +352,8 @@ class Driver:
             left = self._apt.unfinished()
             if left:
                 raise AptError(f"apt left {', '.join(left)} half installed.")
-        except AptError as error:
+            check()
+        except (AptError, BuildError) as error:
             left = self._go_back(record)
             if left:
                 raise AptError(f"{error} The way back failed, too: {left}") from error
@@ -445,7 +467,7 @@ class Driver:
         loaded = (read_text(str(self._root / "sys/module/nvidia/version")) or "").strip()
         changes = name in plan.packages or name in plan.choice.unknown
         target = plan.packages[name][1] if name in plan.packages else package.version if package and package.present else ""
-        elsewhere = bool(wanted.dkms) and bool(plan.kernels.build) and running not in plan.kernels.build
+        elsewhere = bool(wanted.dkms) and bool(plan.later.build) and running not in plan.later.build
         replaced = bool(loaded) and (changes or (target != "" and loaded != upstream(target)) or self._other_build(running, loaded))
         return {"built": built, "running": running, "loaded": loaded, "reboot": elsewhere or replaced}
 

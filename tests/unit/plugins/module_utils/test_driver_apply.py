@@ -38,7 +38,7 @@ class FakeApt:
     def __init__(self, packages, offers):
         self.packages = {name: Installed(version) for name, version in packages.items()}
         self.offered = {name: [Offer(version, "http://x") for version in versions] for name, versions in offers.items()}
-        self.named = ()
+        self.named, self.brings = (), {}
         self.fails_at, self.stuck, self.calls, self.kernel = None, False, [], "6.12"
 
     def installed(self):
@@ -67,6 +67,7 @@ class FakeApt:
             before = self.packages[name].version if name in self.packages else ""
             if before != version:
                 install[name] = (before, version)
+                install.update({new: ("", version) for new, version in self.brings.items() if name.startswith("linux")})
         return Transaction(install, remove)
 
     def download(self, arguments):
@@ -141,6 +142,8 @@ class FakeDkms:
         pass
 
     def build(self, source, kernel):
+        if self.broken:
+            raise BuildError(source, kernel, "x.c:1: error: no", "/log")
         self.built = {*self.built, kernel}
 
     def clear(self):
@@ -270,13 +273,26 @@ def test_a_branch_that_nobody_has_is_looked_for_once_and_nothing_changes(host):
 
 def test_a_kernel_that_fails_leaves_the_new_driver_held(host):
     host.ensure()
-    (host.root / "work/kept/linux-image-amd64_6.12_amd64.deb").touch()
     host.apt.kernel, host.apt.fails_at = "6.13", "linux-image-amd64"
     host.apt.offered = {name: [Offer("580.3-1", "http://x")] for name in OLD}
     with pytest.raises(AptError):
         host.ensure(dataclasses.replace(WANTED, upgrade=True))
     assert host.apt.packages["nvidia-kernel-dkms"] == Installed("580.3-1", held=True)
     assert host.apt.packages["linux-image-amd64"].version == "6.12"
+
+
+def test_a_kernel_that_the_driver_does_not_compile_for_goes_back(host):
+    host.ensure()
+    new = "6.12.108+deb13-amd64"
+    host.apt.kernel, host.apt.brings = "6.13", {f"linux-image-{new}": "6.13", f"linux-headers-{new}": "6.13"}
+    host.dkms.broken = True
+    before = host.state()
+    with pytest.raises(DriverError, match=r"does not compile for the kernel 6\.12\.108.*The kernel is as it was before"):
+        host.ensure(dataclasses.replace(WANTED, upgrade=True))
+    assert host.state() == before
+    host.dkms.broken = False
+    assert host.ensure(dataclasses.replace(WANTED, upgrade=True))["kernels"] == [KERNEL, new]
+    assert host.dkms.built == {KERNEL, new}
 
 
 def test_modules_that_a_kernel_lacks_are_built(host):
