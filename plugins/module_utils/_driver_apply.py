@@ -213,10 +213,13 @@ class Driver:
         needed = [*wanted.headers, "dkms"] if wanted.dkms else []
         base = tuple(name for name in needed if name not in present)
         kernels, comes = Kernels(), Transaction()
+        # What has its modules needs no headers any more.
+        ready = list(self._built(wanted.dkms).values()) if wanted.dkms in present and wanted.dkms not in choice.install else []
+        built = set.intersection(*ready) if ready else set()
         if wanted.dkms:
             try:
                 comes = self._apt.simulate(base) if base else comes
-                kernels = self._kernels(comes)
+                kernels = self._kernels(comes, built)
                 if kernels.packages:
                     comes = self._apt.simulate([*base, *kernels.packages])
             except AptError:
@@ -244,10 +247,10 @@ class Driver:
             if refusal:
                 raise Refusal(refusal)
         build = self._unbuilt(wanted, present, kernels) if wanted.dkms and wanted.dkms not in transaction.install else ()
-        later = self._kernels(Transaction({**comes.install, **upgrade.install})) if upgrade.install and wanted.dkms else kernels
+        later = self._kernels(Transaction({**comes.install, **upgrade.install}), built) if upgrade.install and wanted.dkms else kernels
         return Plan(choice, base, comes, kernels, transaction, upgrade, later, build)
 
-    def _kernels(self, comes: Transaction) -> Kernels:
+    def _kernels(self, comes: Transaction, built: t.Collection[str]) -> Kernels:
         running = (self._root / "proc/sys/kernel/osrelease").read_text(encoding="utf-8").strip()
         coming = {
             name: {match[1] for package in comes.install if (match := pattern.fullmatch(package))}
@@ -255,7 +258,7 @@ class Driver:
         }
         modules = self._root / "lib/modules"
         names = {path.name for path in modules.iterdir()} if modules.is_dir() else set()
-        ready = {name for name in names if (modules / name / "build" / "include").is_dir()} | coming["h"]
+        ready = {name for name in names if (modules / name / "build" / "include").is_dir()} | coming["h"] | set(built)
         lacking = {*names, running} - ready
         offered = self._apt.offers(f"linux-headers-{name}" for name in lacking) if lacking else {}
         kernels = []

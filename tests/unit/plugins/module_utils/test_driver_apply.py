@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 
 import pytest
 
@@ -301,6 +302,16 @@ def test_modules_that_a_kernel_lacks_are_built(host):
     result = host.ensure()
     assert result["changed"]
     assert result["built"] == {KERNEL: "580.2"}
+
+
+def test_headers_that_are_gone_matter_only_where_something_is_to_be_built(host):
+    host.ensure()
+    shutil.rmtree(host.root / f"lib/modules/{KERNEL}/build")
+    assert host.ensure()["changed"] is False
+    before = host.state()
+    with pytest.raises(Refusal, match="no archive has its headers"):
+        host.ensure(dataclasses.replace(WANTED, version="590"))
+    assert host.state() == before
 
 
 def test_released_packages_stay(host):
