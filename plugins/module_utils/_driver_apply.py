@@ -360,6 +360,8 @@ class Driver:
             left = self._go_back(record)
             if left:
                 raise AptError(f"{error} The way back failed, too: {left}") from error
+            if isinstance(error, AptError):
+                raise AptError(f"{error} The packages are as they were before.") from error
             raise
         finally:
             self._forget(record)

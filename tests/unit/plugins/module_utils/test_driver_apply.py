@@ -218,7 +218,7 @@ def test_what_does_not_compile_changes_nothing(host):
 def test_a_package_that_fails_brings_all_back(host, package):
     host.apt.fails_at = package
     before = host.state()
-    with pytest.raises(AptError):
+    with pytest.raises(AptError, match="The packages are as they were before"):
         host.ensure()
     assert host.state() == before
     assert host.apt.unfinished() == []
