@@ -22,7 +22,9 @@ extends_documentation_fragment: [llm.host.attributes]
 attributes:
   check_mode:
     support: full
-    details: apt's lists are only read anew for O(upgrade), and when they do not have what is wanted. Packages that are not known yet are shown with the branch and the address that they would come from.
+    details:
+      - apt's lists are only read anew for O(upgrade=true), and when they do not have what is wanted.
+      - Packages that are not known yet are shown with the branch and the address that they would come from.
   diff_mode:
     support: full
     details: Files of apt, versions of packages, and what is held.
