@@ -130,10 +130,7 @@ class Driver:
         before = {path: read_text(path) for path in files.contents}
         differing = files.differing
         unread = files.sources_differ or self._unread(files)
-        if check_mode:
-            plan = self._look(wanted, installed, files, unread=unread)
-        else:
-            plan = self._apply(wanted, installed, files, unread=unread)
+        plan = (self._look if check_mode else self._apply)(wanted, installed, files, unread=unread)
         after = installed if check_mode else self._apt.installed()
         expected = _expected(after, plan) if check_mode else after
         hold, release = holds(wanted, expected)

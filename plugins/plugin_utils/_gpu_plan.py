@@ -187,13 +187,17 @@ def _nvidia(info: Info, gpus: t.Sequence[Info], wishes: Info, offers: t.Sequence
     origin = "NVIDIA's repository" if offer["source"] == "nvidia" else "the distribution"
     return _result(
         "install",
-        note=f"{_names(gpus)}: driver {chosen} from {origin}, {offer['modules']} kernel module.{why}",
+        note=f"{_names(gpus)}: driver {chosen} from {origin}, {offer['modules']} kernel module{_held(wishes)}.{why}",
         problems=[unsigned] if unsigned else [],
         source=offer["source"],
         branch=chosen,
         modules=offer["modules"],
         driver=_options(info, offer, chosen, wishes),
     )
+
+
+def _held(wishes: Info) -> str:
+    return ", held with the kernel" if wishes["hold"] else ""
 
 
 def _installed(info: Info) -> str:
@@ -217,7 +221,9 @@ def _kept(info: Info, gpus: t.Sequence[Info], there: str, wishes: Info, offers: 
     kind = info["nvidia"]["kind"]
     same = [offer for offer in ours if str(_major(there)) in _branches(offer) and kind in ("", offer["modules"])]
     offer = next((offer for offer in same if offer["source"] == wishes["driver_source"]), None) or next(iter(same), None)
-    found = _result("keep", note=f"{_names(gpus)}: driver {there} is good for Ollama and stays.", modules=kind, branch=str(_major(there)))
+    found = _result(
+        "keep", note=f"{_names(gpus)}: driver {there} is good for Ollama and stays{_held(wishes)}.", modules=kind, branch=str(_major(there))
+    )
     if offer:
         options = _options(info, offer, wishes["driver_branch"] or str(_major(there)), wishes)
         return {**found, "source": offer["source"], "driver": {**options, "leave": True}}
@@ -242,7 +248,8 @@ def _offer(info: Info, need: Need, wishes: Info, offers: t.Sequence[Info]) -> tu
     ours = [offer for offer in offers if offer["vendor"] == "nvidia"]
     if not ours:
         return None, (
-            f"The role knows no NVIDIA driver for {system}: install one yourself and set gpu_driver_source to none, or use one of the systems in the role's README."
+            f"The role knows no NVIDIA driver for {system}: install one yourself and set gpu_driver_source to none, or use one of the systems in the"
+            " role's README."
         )
     if branch and not need.fits(branch):
         return None, f"gpu_driver_branch is {branch}, and Ollama needs {need.describe()}: write such a branch, or leave it empty."
@@ -258,10 +265,9 @@ def _offer(info: Info, need: Need, wishes: Info, offers: t.Sequence[Info]) -> tu
         if not reason:
             return offer, f" {reasons[0]}" if reasons and offer["source"] != source else ""
         reasons.append(reason)
-    advice = "set gpu_nvidia_repository to a repository that has one, and gpu_driver_branch to its branch"
-    return (
-        None,
-        f"There is no driver for {system} that Ollama can use, {need.describe()}: {' '.join(dict.fromkeys(reasons))} Install one yourself and set gpu_driver_source to none, or {advice}.",
+    return None, (
+        f"There is no driver for {system} that Ollama can use, {need.describe()}: {' '.join(dict.fromkeys(reasons))} Install one yourself and set"
+        " gpu_driver_source to none, or set gpu_nvidia_repository to a repository that has one, and gpu_driver_branch to its branch."
     )
 
 

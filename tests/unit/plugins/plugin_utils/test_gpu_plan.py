@@ -23,6 +23,7 @@ WISHES = {
     "nvidia_key_fingerprint": "",
     "kernel_packages": [],
     "upgrade": False,
+    "hold": True,
     "secure_boot": "stop",
     "mok_password": False,
     "power_limit": None,
@@ -127,7 +128,7 @@ def test_the_driver_suits_the_generation_the_system_and_the_wanted_ollama(system
 def test_debian_12_says_why_it_takes_the_vendors_driver():
     found = decide("debian-12", "A100")
     assert found["note"] == (
-        "A100: driver 580 from NVIDIA's repository, open kernel module. Debian 12 has 535, and Ollama needs 550 or newer."
+        "A100: driver 580 from NVIDIA's repository, open kernel module, held with the kernel. Debian 12 has 535, and Ollama needs 550 or newer."
     )
 
 
