@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import os
 import re
 import shutil
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from ansible_collections.llm.host.plugins.module_utils._driver_apt import Apt, AptError, find_archive, locked
 from ansible_collections.llm.host.plugins.module_utils._driver_build import BuildError, Dkms, Source
+from ansible_collections.llm.host.plugins.module_utils._driver_install import Build, Installer
 from ansible_collections.llm.host.plugins.module_utils._driver_plan import (
     Choice,
     Installed,
@@ -32,10 +31,11 @@ from ansible_collections.llm.host.plugins.module_utils._driver_plan import (
     steer,
     upstream,
 )
+from ansible_collections.llm.host.plugins.module_utils._driver_result import Plan, diff_of, expected_after, unknown_version
 from ansible_collections.llm.host.plugins.module_utils._host_file import HostFile, read_text
 from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 
-__all__ = ("Driver", "DriverError", "Plan", "SourceFiles")
+__all__ = ("Driver", "DriverError", "SourceFiles")
 
 AS_IT_WAS = "The driver is as it was before. Set another gpu_driver_branch or gpu_driver_source, or another kernel."
 HEADERS = re.compile(r"linux-headers-(\d.*)")
@@ -62,53 +62,13 @@ class SourceFiles:
         return any(path != self.preferences for path in self.differing)
 
 
-@dataclasses.dataclass(frozen=True)
-class Build:
-    """What was built out of a package, on trial or when it was installed."""
-
-    package: str
-    sources: tuple[Source, ...]
-    kernels: tuple[str, ...]
-    trial: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """``base`` brings headers, DKMS and a compiler with what ``comes``, and replaces nothing.
-
-    ``later`` are the kernels that count once the kernel is upgraded. ``build`` are kernels that the installed source has no modules for.
-    """
-
-    choice: Choice = dataclasses.field(default_factory=Choice)
-    base: tuple[str, ...] = ()
-    comes: Transaction = dataclasses.field(default_factory=Transaction)
-    kernels: Kernels = dataclasses.field(default_factory=Kernels)
-    transaction: Transaction = dataclasses.field(default_factory=Transaction)
-    kernel_upgrade: Transaction = dataclasses.field(default_factory=Transaction)
-    later: Kernels = dataclasses.field(default_factory=Kernels)
-    build: tuple[str, ...] = ()
-
-    @property
-    def packages(self) -> dict[str, tuple[str, str]]:
-        """What changes, with the versions before and after."""
-        found = {name: (version, "") for name, version in self.transaction.remove.items()}
-        found.update(self.comes.install)
-        found.update(self.transaction.install)
-        found.update(self.kernel_upgrade.install)
-        return dict(sorted(found.items()))
-
-    @property
-    def changed(self) -> bool:
-        return bool(self.packages or self.choice.unknown or self.base or self.build)
-
-
 class Driver:
     """``work`` is where it keeps packages, the trial build, and what it needs to go back after a run that was killed."""
 
     def __init__(self, apt: Apt, dkms: Dkms, *, work: Path, modinfo: t.Callable[[str, Path], str], root: Path = Path("/")) -> None:
         self._apt, self._dkms, self._work, self._modinfo, self._root = apt, dkms, work, modinfo, root
         self._undo = Undo(str(work / "undo.json"))
-        self._record = work / "before.json"
+        self._installer = Installer(apt, dkms, work)
 
     def ensure(self, wanted: Wanted, files: SourceFiles, *, check_mode: bool) -> dict[str, t.Any]:
         if check_mode:
@@ -121,18 +81,20 @@ class Driver:
     def _ensure(self, wanted: Wanted, files: SourceFiles, *, check_mode: bool) -> dict[str, t.Any]:
         installed = self._apt.installed()
         unfinished = sorted(name for name, package in installed.items() if not package.complete)
-        interrupted = bool(unfinished) or self._record.exists()
+        interrupted = bool(unfinished) or self._installer.interrupted
         if interrupted and not check_mode:
             # What looks unfinished may be what another apt is just doing.
             self._apt.wait()
-            self._recover(wanted)
+            if self._installer.recover(wanted):
+                # The files of apt that the other run wrote belong to what is installed.
+                self._undo.close()
             installed = self._apt.installed()
         before = {path: read_text(path) for path in files.contents}
         differing = files.differing
         unread = files.sources_differ or self._unread(files)
         plan = (self._look if check_mode else self._apply)(wanted, installed, files, unread=unread)
         after = installed if check_mode else self._apt.installed()
-        expected = _expected(after, plan) if check_mode else after
+        expected = expected_after(after, plan) if check_mode else after
         hold, release = holds(wanted, expected)
         if not check_mode:
             self._hold(wanted, after)
@@ -141,7 +103,7 @@ class Driver:
         return {
             "changed": bool(plan.changed or differing or hold or release or interrupted),
             "packages": [{"name": name, "before": old, "after": new} for name, (old, new) in plan.packages.items()]
-            + [{"name": name, "before": "", "after": _unknown(wanted, name)} for name in plan.choice.unknown],
+            + [{"name": name, "before": "", "after": unknown_version(wanted, name)} for name in plan.choice.unknown],
             "kernels": list(plan.later.build),
             "held": sorted(
                 name
@@ -150,24 +112,24 @@ class Driver:
             ),
             "files": list(differing),
             **self._outcome(wanted, after, plan),
-            "diff": _diff(before, texts, plan, wanted, hold, release),
+            "diff": diff_of(before, texts, plan, wanted, hold, release),
         }
 
     def _look(self, wanted: Wanted, installed: dict[str, Installed], files: SourceFiles, *, unread: bool) -> Plan:
         preferences = files.contents.get(files.preferences)
         if wanted.upgrade:
-            self._apt.update()
+            self._apt.update(wanted.uri)
         try:
             return self._plan(wanted, installed, pending=unread, preferences=preferences)
         except Refusal:
             # The lists may be older than what they are asked for.
-            self._apt.update()
+            self._apt.update(wanted.uri)
             return self._plan(wanted, installed, pending=unread, preferences=preferences)
 
     def _apply(self, wanted: Wanted, installed: dict[str, Installed], files: SourceFiles, *, unread: bool) -> Plan:
         try:
             self._write(files)
-            if unread:
+            if unread or wanted.upgrade:
                 self._apt.update(wanted.uri)
             try:
                 plan = self._plan(wanted, installed)
@@ -180,7 +142,7 @@ class Driver:
             if not plan.changed:
                 return plan
             if plan.base or plan.kernels.packages:
-                self._transaction([*plan.base, *plan.kernels.packages])
+                self._installer.install([*plan.base, *plan.kernels.packages])
             self._change(wanted, plan)
         except (AptError, BuildError, OSError, Refusal) as error:
             self._undo.restore()
@@ -193,12 +155,12 @@ class Driver:
         left = self._apt.unfinished()
         if left:
             raise AptError(f"dpkg cannot finish {', '.join(left)}: repair or remove it, and run again.")
-        self._keep(wanted)
+        self._installer.keep(wanted)
         if plan.kernel_upgrade.install:
             # Held first: a kernel that fails must not leave the driver free.
             self._hold(wanted, self._apt.installed())
             self._upgrade_kernel(wanted, plan)
-            self._keep(wanted)
+            self._installer.keep(wanted)
         return plan
 
     def _plan(self, wanted: Wanted, installed: dict[str, Installed], *, pending: bool = False, preferences: str | None = None) -> Plan:
@@ -286,7 +248,7 @@ class Driver:
             if wanted.dkms in plan.transaction.install:
                 sources = self._try(wanted.dkms, plan.transaction.install[wanted.dkms][1], plan.kernels.build)
             builds = [Build(wanted.dkms, tuple(sources), plan.kernels.build)]
-            self._transaction(arguments, builds=[*builds, *self._old_builds(replaced)])
+            self._installer.install(arguments, builds=[*builds, *self._old_builds(replaced)])
         self._complete(wanted, plan.kernels.build)
 
     def _upgrade_kernel(self, wanted: Wanted, plan: Plan) -> None:
@@ -295,7 +257,7 @@ class Driver:
         present = self._apt.installed()
         names = [name for name in wanted.kernel_packages if name in present]
         try:
-            self._transaction(names, check=lambda: self._complete(wanted, plan.later.build))
+            self._installer.install(names, check=lambda: self._complete(wanted, plan.later.build))
         except BuildError as error:
             raise DriverError(
                 f"{error} The kernel is as it was before, and the driver is the new one: set another gpu_driver_branch."
@@ -330,99 +292,10 @@ class Driver:
                 builds.append(Build(package, (source,), tuple(sorted(kernels)), trial=False))
         return builds
 
-    def _transaction(
-        self, arguments: t.Sequence[str], *, builds: t.Sequence[Build] = (), check: t.Callable[[], None] = lambda: None
-    ) -> None:
-        """Install, or put everything back. Who is killed meanwhile finds the record in the next run."""
-        before = self._apt.installed()
-        places = [
-            (str(path), build, source) for build in builds for source in build.sources for path in self._dkms.handed(source, build.package)
-        ]
-        record: dict[str, t.Any] = {
-            "packages": {name: package.version for name, package in before.items() if package.present},
-            "held": [name for name, package in before.items() if package.held],
-            "handed": [path for path, build, _source in places if build.trial],
-            "back": {path: f"{self._work / 'back' / Path(path).name}" for path, build, _source in places if not build.trial},
-        }
-        HostFile(str(self._record), json.dumps(record) + "\n", mode=0o600, owner=os.geteuid(), group=os.getegid()).write()
-        try:
-            for path, build, source in places:
-                self._dkms.pack(source, build.kernels, Path(path if build.trial else record["back"][path]), trial=build.trial)
-            self._apt.install(arguments)
-            left = self._apt.unfinished()
-            if left:
-                raise AptError(f"apt left {', '.join(left)} half installed.")
-            check()
-        except (AptError, BuildError) as error:
-            left = self._go_back(record)
-            if left:
-                raise AptError(f"{error} The way back failed, too: {left}") from error
-            if isinstance(error, AptError):
-                raise AptError(f"{error} The packages are as they were before.") from error
-            raise
-        finally:
-            self._forget(record)
-
-    def _recover(self, wanted: Wanted) -> None:
-        """Finish what was interrupted, or what somebody else left half done."""
-        record = json.loads(read_text(str(self._record)) or "{}")
-        reason = self._apt.finish()
-        if (reason or self._apt.unfinished()) and record:
-            reason = self._go_back(record)
-        self._forget(record)
-        installed = self._apt.installed()
-        if record and any(not _same(installed.get(name), version) for name, version in record["packages"].items()):
-            # It went on instead of back, and the files of apt that it wrote belong to it.
-            self._undo.close()
-        left = [name for name in self._apt.unfinished() if not wanted.is_driver(name)]
-        if left:
-            raise AptError(
-                f"dpkg cannot finish {', '.join(left)}, which was interrupted before: {reason} Repair or remove it, and run again."
-            )
-
     def _hold(self, wanted: Wanted, installed: t.Mapping[str, Installed]) -> None:
         hold, release = holds(wanted, installed)
         self._apt.mark("hold", hold)
         self._apt.mark("unhold", release)
-
-    def _go_back(self, record: t.Mapping[str, t.Any]) -> str:
-        """Versions as they were; what could not be put back, or nothing."""
-        packages, now = record["packages"], self._apt.installed()
-        fresh = [name for name in now if name not in packages]
-        if fresh:
-            self._apt.purge(fresh)
-        lost = {name: version for name, version in packages.items() if not _same(now.get(name), version)}
-        places = (self._work / "kept", self._work / "archives", Path("/var/cache/apt/archives"))
-        archives = [archive for name, version in lost.items() if (archive := find_archive(places, name, version))]
-        self._exchange(record)
-        if archives:
-            self._apt.put_back(archives)
-        reason = self._apt.finish()
-        now = self._apt.installed()
-        self._apt.mark("hold", [name for name in record["held"] if name in now])
-        wrong = sorted(
-            {name for name, version in packages.items() if not _same(now.get(name), version)}
-            | {n for n, p in now.items() if not p.complete}
-        )
-        return f"{', '.join(wrong)} could not be put back. {reason}".strip() if wrong else ""
-
-    @staticmethod
-    def _exchange(record: t.Mapping[str, t.Any]) -> None:
-        """The scripts of the old packages are to load the old modules."""
-        for path in record["handed"]:
-            Path(path).unlink(missing_ok=True)
-        for path, kept in record["back"].items():
-            if Path(kept).exists():
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(kept, path)
-
-    def _forget(self, record: t.Mapping[str, t.Any]) -> None:
-        for path in map(Path, (*record.get("handed", ()), *record.get("back", ()))):
-            path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
-        shutil.rmtree(self._work / "back", ignore_errors=True)
-        self._record.unlink(missing_ok=True)
 
     def _write(self, files: SourceFiles) -> None:
         for path in files.differing:
@@ -440,23 +313,6 @@ class Driver:
     def _clean(self) -> None:
         shutil.rmtree(self._work / "archives", ignore_errors=True)
         self._dkms.clear()
-
-    def _keep(self, wanted: Wanted) -> None:
-        """The packages of the driver stay, so that there is a way back to it when no archive has it any more."""
-        kept = self._work / "kept"
-        installed = self._apt.installed()
-        wanted_archives = []
-        for name, package in installed.items():
-            archive = (
-                find_archive([self._work / "archives", kept], name, package.version) if wanted.is_driver(name) and package.present else None
-            )
-            if archive and archive.parent != kept:
-                kept.mkdir(parents=True, exist_ok=True)
-                archive = Path(shutil.move(str(archive), kept / archive.name))
-            wanted_archives.append(archive)
-        for path in kept.glob("*.deb"):
-            if path not in wanted_archives:
-                path.unlink()
 
     def _outcome(self, wanted: Wanted, installed: t.Mapping[str, Installed], plan: Plan) -> dict[str, t.Any]:
         """For which kernels there are modules, and whether the ones that run are others."""
@@ -481,50 +337,5 @@ class Driver:
         return bool(mine) and source not in {self._modinfo("srcversion", path) for path in mine}
 
 
-def _same(package: Installed | None, version: str) -> bool:
-    return package is not None and package.present and package.complete and package.version == version
-
-
 def _arguments(choice: Choice) -> list[str]:
     return [f"{name}={version}" if version else name for name, version in choice.install.items()] + [f"{name}-" for name in choice.remove]
-
-
-def _unknown(wanted: Wanted, name: str) -> str:
-    version = wanted.packages[name] or (f"{wanted.version}.*" if wanted.version and wanted.is_driver(name) else "*")
-    return f"{version} from {wanted.uri or 'the components to be added'}"
-
-
-def _expected(installed: t.Mapping[str, Installed], plan: Plan) -> dict[str, Installed]:
-    gone = set(plan.transaction.remove)
-    found = {name: package for name, package in installed.items() if name not in gone}
-    for name, (_old, new) in plan.packages.items():
-        if new:
-            found[name] = Installed(new, held=name in installed and installed[name].held)
-    found.update({name: Installed("") for name in (*plan.choice.unknown, *plan.base) if name not in found})
-    return found
-
-
-def _diff(
-    before: t.Mapping[str, str | None],
-    after: t.Mapping[str, str | None],
-    plan: Plan,
-    wanted: Wanted,
-    hold: t.Sequence[str],
-    release: t.Sequence[str],
-) -> list[dict[str, str]]:
-    texts = [
-        {"before_header": path, "after_header": path, "before": before[path] or "", "after": content or ""}
-        for path, content in after.items()
-    ]
-    old = [f"{name} {was}" for name, (was, _new) in plan.packages.items() if was] + [f"{name} held" for name in release]
-    new = [f"{name} {becomes}" for name, (_was, becomes) in plan.packages.items() if becomes]
-    new += [f"{name} {_unknown(wanted, name)}" for name in plan.choice.unknown]
-    new += [f"{name} (newest)" for name in (*plan.base, *plan.kernels.packages) if name not in plan.packages]
-    new += [f"modules for {kernel}" for kernel in plan.build] + [f"{name} held" for name in hold]
-    if old or new:
-        texts.append({"before_header": "packages", "after_header": "packages", "before": _lines(old), "after": _lines(new)})
-    return texts
-
-
-def _lines(lines: t.Sequence[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
