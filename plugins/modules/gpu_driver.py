@@ -248,8 +248,8 @@ ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
 def is_left_alone(params: dict[str, t.Any]) -> bool:
-    """What this module installs is pinned, so that a driver without a pin is somebody else's."""
-    return bool(params.get("leave")) and read_text(PREFERENCES) is None
+    """What this module installs is pinned, or at least kept, so that any other driver is somebody else's."""
+    return bool(params.get("leave")) and read_text(PREFERENCES) is None and not any((WORK / "kept").glob("*.deb"))
 
 
 def wanted_of(params: dict[str, t.Any]) -> Wanted:

@@ -177,8 +177,8 @@ def _nvidia(info: Info, gpus: t.Sequence[Info], wishes: Info, offers: t.Sequence
     if isinstance(need, str):
         return _result("none", problems=[need])
     there, branch = _installed(info), str(wishes["driver_branch"])
-    if _good(info, there, branch, need, wishes) and not wishes["upgrade"]:
-        return _kept(info, gpus, there, wishes, offers)
+    if _good(info, there, branch, need, wishes):
+        return _kept(info, gpus, there, need, wishes, offers)
     offer, why = _offer(info, need, wishes, offers)
     if offer is None:
         return _result("none", problems=[why])
@@ -215,17 +215,18 @@ def _good(info: Info, there: str, branch: str, need: Need, wishes: Info) -> bool
     return not kind or (kind in need.modules and wishes["driver_modules"] in ("auto", kind))
 
 
-def _kept(info: Info, gpus: t.Sequence[Info], there: str, wishes: Info, offers: t.Sequence[Info]) -> dict[str, t.Any]:
-    """What is there is good: it is completed where the role has installed it, and held either way."""
+def _kept(info: Info, gpus: t.Sequence[Info], there: str, need: Need, wishes: Info, offers: t.Sequence[Info]) -> dict[str, t.Any]:
+    """What is there is good: it is completed, or upgraded, where the role has installed it, and held either way."""
     ours = [offer for offer in offers if offer["vendor"] == "nvidia" and not offer.get("broken")]
-    kind = info["nvidia"]["kind"]
-    same = [offer for offer in ours if str(_major(there)) in _branches(offer) and kind in ("", offer["modules"])]
-    offer = next((offer for offer in same if offer["source"] == wishes["driver_source"]), None) or next(iter(same), None)
-    found = _result(
-        "keep", note=f"{_names(gpus)}: driver {there} is good for Ollama and stays{_held(wishes)}.", modules=kind, branch=str(_major(there))
-    )
-    if offer:
-        options = _options(info, offer, wishes["driver_branch"] or str(_major(there)), wishes)
+    kind, branch = info["nvidia"]["kind"], str(_major(there))
+    stays = f"goes to the newest of its branch {branch}" if wishes["upgrade"] else f"is good for Ollama and stays{_held(wishes)}"
+    found = _result("keep", note=f"{_names(gpus)}: driver {there} {stays}.", modules=kind, branch=branch)
+    # What is not loaded yet is of the kind that would be installed.
+    kinds = [kind] if kind else [each for each in need.modules if wishes["driver_modules"] in ("auto", each)]
+    same = [offer for offer in ours if offer["modules"] in kinds and (branch in _branches(offer) or offer.get("any_branch"))]
+    if same:
+        offer = min(same, key=lambda each: (branch not in _branches(each), each["source"] != wishes["driver_source"]))
+        options = _options(info, offer, wishes["driver_branch"] or branch, wishes)
         return {**found, "source": offer["source"], "driver": {**options, "leave": True}}
     patterns = list(dict.fromkeys(pattern for each in ours for pattern in each["driver"]))
     held = {

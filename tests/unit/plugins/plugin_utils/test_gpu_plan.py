@@ -208,7 +208,7 @@ def loaded(version: str, kind: str = "proprietary") -> dict[str, t.Any]:
         ("580.95.05", {"driver_branch": "590", "driver_source": "nvidia", "driver_modules": "open"}, "install", "590"),
         ("535.247.01", {}, "install", "550"),
         ("535.247.01", {"ollama_version": "0.30.10"}, "keep", "535"),
-        ("550.163.01", {"upgrade": True}, "install", "550"),
+        ("580.95.05", {"upgrade": True}, "keep", "580"),
     ],
 )
 def test_a_driver_that_is_good_stays_unless_another_is_asked_for(there, wishes, action, branch):
@@ -222,8 +222,26 @@ def test_a_module_of_the_wrong_kind_does_not_stay():
     assert decide("debian-13", "RTX 5090", nvidia=loaded("580.95.05", "open"))["action"] == "keep"
 
 
+@pytest.mark.parametrize(
+    ("system", "card", "version", "wishes", "dkms"),
+    [
+        ("debian-13", "A100", "580.95.05", {"driver_branch": "580"}, "nvidia-kernel-dkms"),
+        ("debian-13", "A100", "575.51.02", {}, "nvidia-kernel-dkms"),
+        ("debian-12", "P40", "580.95.05", {}, "nvidia-kernel-dkms"),
+        ("debian-12", "A100", "580.95.05", {}, "nvidia-kernel-open-dkms"),
+        ("debian-12", "A100", "580.95.05", {"driver_modules": "proprietary"}, "nvidia-kernel-dkms"),
+    ],
+)
+def test_what_stays_is_asked_for_in_its_own_branch_and_kind_also_before_it_is_loaded(system, card, version, wishes, dkms):
+    kind = "proprietary" if system == "debian-13" else ""
+    found = decide(system, card, wishes=wishes, nvidia={**loaded(version, kind), "loaded": ""})
+    assert (found["action"], found["driver"]["dkms"], found["driver"]["leave"]) == ("keep", dkms, True)
+    assert found["driver"]["version"] == version.partition(".")[0]
+    assert found["driver"]["repository"]["suite"] == "/"
+
+
 def test_a_driver_that_nobody_offers_is_only_held():
-    found = decide("debian-13", "A100", nvidia=loaded("575.51.02"))
+    found = decide("ubuntu-24.04", "A100", nvidia=loaded("575.51.02"))
     assert (found["action"], found["driver"]["packages"]) == ("keep", [])
     assert "*nvidia*" in found["driver"]["driver"]
 
