@@ -101,7 +101,7 @@ class Machine:
         program = shutil.which(command[0], path=PATH)
         if not program:
             return None
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             [program, *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
