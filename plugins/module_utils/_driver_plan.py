@@ -13,6 +13,8 @@ import fnmatch
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._machine import by_version
+
 __all__ = (
     "Choice",
     "Installed",
@@ -275,7 +277,7 @@ def holds(wanted: Wanted, installed: t.Mapping[str, Installed]) -> tuple[tuple[s
 def choose_kernels(running: str, kernels: t.Collection[Kernel]) -> Kernels:
     """For which kernels modules are built: the one that runs, and the one that starts next. Raises Refusal."""
     known = {kernel.name: kernel for kernel in kernels}
-    images = sorted((kernel for kernel in kernels if kernel.image), key=lambda kernel: _natural(kernel.name))
+    images = sorted((kernel for kernel in kernels if kernel.image), key=lambda kernel: by_version(kernel.name))
     now, following = known.get(running), images[-1] if images else None
     chosen = [kernel for kernel in (now, following) if kernel and kernel.headers]
     if following and not following.headers:
@@ -285,7 +287,7 @@ def choose_kernels(running: str, kernels: t.Collection[Kernel]) -> Kernels:
         )
     if not chosen and not images:
         # Without a kernel of its own the host is a container: whose modules these are its image decides.
-        chosen = sorted((kernel for kernel in kernels if kernel.headers), key=lambda kernel: _natural(kernel.name))[-1:]
+        chosen = sorted((kernel for kernel in kernels if kernel.headers), key=lambda kernel: by_version(kernel.name))[-1:]
     if not chosen:
         raise Refusal(
             f"The kernel {running} runs, and no archive has its headers (linux-headers-{running}): upgrade the kernel (linux-image-… and linux-headers-…), "
@@ -293,7 +295,3 @@ def choose_kernels(running: str, kernels: t.Collection[Kernel]) -> Kernels:
         )
     unique = list({kernel.name: kernel for kernel in chosen}.values())
     return Kernels(tuple(kernel.name for kernel in unique), tuple(kernel.package for kernel in unique if kernel.package))
-
-
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", text)]

@@ -12,6 +12,8 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._compat import numbers
+
 __all__ = ("Problem", "problems")
 
 # The open kernel module needs the GSP, which came with Turing; the proprietary one ends before Blackwell.
@@ -283,7 +285,7 @@ def _amd(info: t.Mapping[str, t.Any], gpus: t.Sequence[t.Mapping[str, t.Any]]) -
             "Its firmware is missing, or the kernel is older than the GPU.",
             "Install the firmware (firmware-amd-graphics on Debian, linux-firmware elsewhere) and reboot; `dmesg` names the file.",
         )
-    if driver["loaded"] and _numbers(driver["loaded"]) < OLDEST_AMDGPU:
+    if driver["loaded"] and numbers(driver["loaded"]) < OLDEST_AMDGPU:
         yield Problem(
             f"The driver amdgpu {driver['loaded']} is older than ROCm 7, which Ollama is built with.",
             "It came with an older ROCm.",
@@ -329,10 +331,6 @@ def _has(info: t.Mapping[str, t.Any], path: str) -> bool:
 
 def _named(gpus: t.Iterable[t.Mapping[str, t.Any]]) -> str:
     return _listed([gpu["name"] or gpu["pci_id"] for gpu in gpus])
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
 def _listed(names: t.Sequence[str]) -> str:
