@@ -12,7 +12,7 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from ansible_collections.llm.host.plugins.module_utils._driver_apt import Apt, AptError, find_archive, locked
+from ansible_collections.llm.host.plugins.module_utils._driver_apt import LOCK_TIMEOUT, Apt, AptError, find_archive
 from ansible_collections.llm.host.plugins.module_utils._driver_build import BuildError, Dkms, Source
 from ansible_collections.llm.host.plugins.module_utils._driver_install import Build, Installer
 from ansible_collections.llm.host.plugins.module_utils._driver_plan import (
@@ -31,8 +31,9 @@ from ansible_collections.llm.host.plugins.module_utils._driver_plan import (
     steer,
     upstream,
 )
-from ansible_collections.llm.host.plugins.module_utils._driver_result import Plan, diff_of, expected_after, unknown_version
+from ansible_collections.llm.host.plugins.module_utils._driver_result import Plan, changes_of, diff_of, expected_after, unknown_version
 from ansible_collections.llm.host.plugins.module_utils._host_file import HostFile, read_text
+from ansible_collections.llm.host.plugins.module_utils._locked import locked
 from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 
 __all__ = ("Driver", "DriverError", "SourceFiles")
@@ -75,7 +76,7 @@ class Driver:
             return self._ensure(wanted, files, check_mode=True)
         self._work.mkdir(parents=True, exist_ok=True)
         # A run whose connection was lost goes on, and somebody starts another one.
-        with locked([str(self._work / "lock")], "Another run of llm.host.gpu_driver has been at work"):
+        with locked(self._work / "lock", doing="at work on the driver", wait=LOCK_TIMEOUT):
             return self._ensure(wanted, files, check_mode=False)
 
     def _ensure(self, wanted: Wanted, files: SourceFiles, *, check_mode: bool) -> dict[str, t.Any]:
@@ -100,10 +101,14 @@ class Driver:
             self._hold(wanted, after)
             self._clean()
         texts = {path: files.contents[path] for path in differing}
+        packages = [{"name": name, "before": old, "after": new} for name, (old, new) in plan.packages.items()]
+        packages += [{"name": name, "before": "", "after": unknown_version(wanted, name)} for name in plan.choice.unknown]
+        changed = bool(plan.changed or differing or hold or release or interrupted)
+        changes = changes_of(packages, differing, hold, release)
         return {
-            "changed": bool(plan.changed or differing or hold or release or interrupted),
-            "packages": [{"name": name, "before": old, "after": new} for name, (old, new) in plan.packages.items()]
-            + [{"name": name, "before": "", "after": unknown_version(wanted, name)} for name in plan.choice.unknown],
+            "changed": changed,
+            "changes": changes or (["what was interrupted is finished"] if changed else []),
+            "packages": packages,
             "kernels": list(plan.later.build),
             "held": sorted(
                 name

@@ -17,7 +17,7 @@ from pathlib import Path
 from ansible_collections.llm.host.plugins.module_utils._driver_plan import Installed, Offer, Transaction
 from ansible_collections.llm.host.plugins.module_utils._driver_sources import FORMAT, Archive, parse_targets
 
-__all__ = ("Apt", "AptError", "find_archive", "locked", "parse_installed", "parse_offers", "parse_transaction")
+__all__ = ("LOCK_TIMEOUT", "Apt", "AptError", "find_archive", "parse_installed", "parse_offers", "parse_transaction")
 
 ENVIRONMENT = {
     "LANG": "C",
@@ -116,8 +116,20 @@ class Apt:
 
     def wait(self) -> None:
         """Wait until no other apt or dpkg is at work: also that which outlived the run that started it."""
-        with locked(LOCKS, "Another apt or dpkg has been at work"):
-            pass
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while True:
+            with contextlib.ExitStack() as stack:
+                try:
+                    for path in LOCKS:
+                        # Of the kind that apt and dpkg use.
+                        fcntl.lockf(stack.enter_context(open(path, "a", encoding="utf-8")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                except BlockingIOError as error:
+                    if time.monotonic() > deadline:
+                        raise AptError(
+                            f"Another apt or dpkg has been at work for {LOCK_TIMEOUT} s: wait until it is done, and run again."
+                        ) from error
+            time.sleep(1)
 
     def unfinished(self) -> list[str]:
         """Packages that dpkg was interrupted with, or failed at."""
@@ -173,24 +185,6 @@ class Apt:
 
     def _do(self, *command: str) -> tuple[int, str, str]:
         return self._run(list(command), environ_update=ENVIRONMENT)
-
-
-@contextlib.contextmanager
-def locked(paths: t.Sequence[str], problem: str) -> t.Iterator[None]:
-    """Hold locks of the kind that apt and dpkg use, once they are free."""
-    deadline = time.monotonic() + LOCK_TIMEOUT
-    while True:
-        with contextlib.ExitStack() as stack:
-            try:
-                for path in paths:
-                    fcntl.lockf(stack.enter_context(open(path, "a", encoding="utf-8")), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise AptError(f"{problem} for {LOCK_TIMEOUT} s: wait until it is done, and run again.") from error
-            else:
-                yield
-                return
-        time.sleep(1)
 
 
 def find_archive(places: t.Iterable[Path], name: str, version: str) -> Path | None:

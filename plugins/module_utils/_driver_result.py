@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.llm.host.plugins.module_utils._driver_plan import Choice, Installed, Kernels, Transaction, Wanted
 
-__all__ = ("Plan", "diff_of", "expected_after", "unknown_version")
+__all__ = ("Plan", "changes_of", "diff_of", "expected_after", "unknown_version")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +78,25 @@ def diff_of(
     if old or new:
         texts.append({"before_header": "packages", "after_header": "packages", "before": _lines(old), "after": _lines(new)})
     return texts
+
+
+def changes_of(
+    packages: t.Iterable[t.Mapping[str, str]], files: t.Iterable[str], hold: t.Iterable[str], release: t.Iterable[str]
+) -> list[str]:
+    """A line for each change."""
+    return [
+        *(_change(package) for package in packages),
+        *(f"{path} is written" for path in files),
+        *(f"{name} is held" for name in hold),
+        *(f"{name} is released" for name in release),
+    ]
+
+
+def _change(package: t.Mapping[str, str]) -> str:
+    name, before, after = package["name"], package["before"], package["after"]
+    if not after:
+        return f"{name} {before} is removed"
+    return f"{name} {before} becomes {after}" if before else f"{name} {after} is installed"
 
 
 def _lines(lines: t.Sequence[str]) -> str:

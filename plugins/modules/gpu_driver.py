@@ -237,6 +237,7 @@ from ansible_collections.llm.host.plugins.module_utils._driver_sources import (
     signed_by,
 )
 from ansible_collections.llm.host.plugins.module_utils._host_file import read_text
+from ansible_collections.llm.host.plugins.module_utils._locked import Busy
 
 COMPONENTS = "/etc/apt/sources.list.d/llm-host-gpu-components.sources"
 REPOSITORY = "/etc/apt/sources.list.d/llm-host-gpu.sources"
@@ -347,23 +348,6 @@ def key_of(archive: Archive) -> str:
     return signed_by(read_text(archive.entry) or "", archive.uri, archive.suite)
 
 
-def changes_of(result: dict[str, t.Any]) -> list[str]:
-    lines = [change_of(package) for package in result["packages"]]
-    lines += [f"{path} is written" for path in result["files"]]
-    shown = result["diff"][-1] if result["diff"] and result["diff"][-1]["before_header"] == "packages" else {"before": "", "after": ""}
-    before, after = (set(shown[key].splitlines()) for key in ("before", "after"))
-    lines += [f"{line[:-5]} is held" for line in sorted(after - before) if line.endswith(" held")]
-    lines += [f"{line[:-5]} is released" for line in sorted(before - after) if line.endswith(" held")]
-    return lines or (["what was interrupted is finished"] if result["changed"] else [])
-
-
-def change_of(package: dict[str, str]) -> str:
-    name, before, after = package["name"], package["before"], package["after"]
-    if not after:
-        return f"{name} {before} is removed"
-    return f"{name} {before} becomes {after}" if before else f"{name} {after} is installed"
-
-
 def replaces(result: dict[str, t.Any], wanted: Wanted) -> bool:
     concerned = [package for package in result["packages"] if wanted.is_driver(package["name"])]
     return bool(result["loaded"]) and any(package["before"] or package["name"] == wanted.dkms for package in concerned)
@@ -408,9 +392,9 @@ def main() -> None:
     try:
         wanted = wanted_of(module.params)
         result = driver.ensure(wanted, source_files(module, apt, wanted), check_mode=module.check_mode)
-    except (AptError, BuildError, DriverError, OSError, Refusal) as error:
+    except (AptError, BuildError, Busy, DriverError, OSError, Refusal) as error:
         module.fail_json(msg=str(error))
-    further = {"due": result["changed"], "changes": changes_of(result), "replaces": replaces(result, wanted)}
+    further = {"due": result["changed"], "replaces": replaces(result, wanted)}
     module.exit_json(**result, **further, traced=bool(module.params["trace"]) and Path(module.params["trace"]).exists())
 
 
