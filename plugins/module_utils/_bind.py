@@ -1,0 +1,157 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what a team says where a server listens to the addresses of this host. PRIVATE to the collection: it can change at any time.
+
+Sources: ip-address(8); RFC 1918, 4193, 6598 on private networks; https://tailscale.com/kb/1015 on the addresses of a tailnet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+import typing as t
+
+__all__ = (
+    "ALL", "LOOPBACK", "PRIVATE", "TAILSCALE", "TAILSCALE_INTERFACE", "TAILSCALE_NETWORKS", "WIREGUARD", "WORDS",
+    "BindError", "Bound", "host_addresses", "is_private", "literal", "resolve",
+)  # fmt: skip
+
+ALL, LOOPBACK, TAILSCALE, WIREGUARD = WORDS = ("all", "loopback", "tailscale", "wireguard")
+TAILSCALE_INTERFACE = "tailscale0"
+TAILSCALE_NETWORKS = ("100.64.0.0/10", "fd7a:115c:a1e0::/48")
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+
+Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+class BindError(ValueError):
+    """One sentence: what is wrong with the address, what to write or do instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """Where to listen: addresses of this host, IPv4 first, none if ``pending``, and the interface that has them, empty where that is not known."""
+
+    addresses: tuple[str, ...]
+    interface: str
+    pending: bool = False
+
+
+def literal(text: str) -> Address | None:
+    """The address that somebody wrote, with or without brackets."""
+    try:
+        return ipaddress.ip_address(text.strip("[] "))
+    except ValueError:
+        return None
+
+
+def is_private(address: Address | Network) -> bool:
+    """Whether nobody reaches it from the internet."""
+    inside = ipaddress.ip_network(address)
+    return any(inside.version == network.version and inside.subnet_of(network) for network in map(ipaddress.ip_network, PRIVATE))  # type: ignore[arg-type]
+
+
+def host_addresses(output: str) -> dict[str, list[str]]:
+    """The addresses of each interface, from C(ip -json address show), that can be bound to: none of one link, none that is still being tried."""
+    return {
+        str(interface["ifname"]): [
+            str(entry["local"])
+            for entry in interface.get("addr_info") or ()
+            if "local" in entry and entry.get("scope") != "link" and not entry.get("tentative") and not entry.get("dadfailed")
+        ]
+        for interface in json.loads(output or "[]")
+        if interface.get("ifname")
+    }
+
+
+def resolve(
+    variable: str,
+    bind: str,
+    found: t.Mapping[str, t.Sequence[str]],
+    *,
+    networks: t.Sequence[str] = (),
+    wireguard: t.Mapping[str, t.Any],
+    follows: bool,
+) -> Bound:
+    """The addresses that ``bind`` stands for among those that were ``found`` on the host.
+
+    ``networks``: of an interface that is named, only addresses in these count; of any, if empty. ``wireguard``: C(interface) and C(addresses) that the host has
+    in that network. ``follows``: whether the network is set up in this run, so that an address that is missing is no fault. ``variable`` is for the sentence.
+    Raises BindError. Never answers with all addresses.
+    """
+    bind = bind.strip()
+    if bind in (LOOPBACK, "localhost"):
+        return Bound(("127.0.0.1", "::1") if "::1" in found.get("lo", ()) else ("127.0.0.1",), "lo")
+    if bind == WIREGUARD or bind == wireguard["interface"]:
+        return _wireguard(variable, found, wireguard, follows)
+    if bind in (TAILSCALE, TAILSCALE_INTERFACE):
+        return _tailscale(variable, found, follows)
+    address = literal(bind)
+    if address is not None:
+        return _literal(variable, address, found)
+    return _interface(variable, bind, found, networks)
+
+
+def _wireguard(variable: str, found: t.Mapping[str, t.Sequence[str]], wireguard: t.Mapping[str, t.Any], follows: bool) -> Bound:
+    interface, wanted = str(wireguard["interface"]), tuple(str(address) for address in wireguard["addresses"])
+    if not wanted:
+        raise BindError(f"{variable} is wireguard, but the host has no address there: put it into the inventory's group wireguard.")
+    missing = [address for address in wanted if address not in found.get(interface, ())]
+    if missing and not follows:
+        raise BindError(
+            f"{variable} is wireguard, but {interface} does not have {' and '.join(missing)}: put the host into the group wireguard and run site.yml, "
+            f"and look at systemctl status wg-quick@{interface}."
+        )
+    return Bound(wanted, interface)
+
+
+def _tailscale(variable: str, found: t.Mapping[str, t.Sequence[str]], follows: bool) -> Bound:
+    there = _inside(found.get(TAILSCALE_INTERFACE, ()), TAILSCALE_NETWORKS)
+    if not there and not follows:
+        raise BindError(
+            f"{variable} is tailscale, but {TAILSCALE_INTERFACE} has no address of a tailnet: put the host into the group tailscale and run site.yml, "
+            "and look at tailscale status."
+        )
+    return Bound(there, TAILSCALE_INTERFACE, pending=not there)
+
+
+def _literal(variable: str, address: Address, found: t.Mapping[str, t.Sequence[str]]) -> Bound:
+    if address.is_loopback or address.is_unspecified:
+        return Bound((str(address),), "lo" if address.is_loopback else "")
+    owner = next((name for name, addresses in found.items() if str(address) in addresses), "")
+    if not owner and found:
+        raise BindError(f"{variable} is {address}, which no interface of the host has: it has {_listed(found)}.")
+    return Bound((str(address),), owner)
+
+
+def _interface(variable: str, name: str, found: t.Mapping[str, t.Sequence[str]], networks: t.Sequence[str]) -> Bound:
+    if name not in found:
+        raise BindError(
+            f"{variable} is {name}, which is neither loopback, tailscale, wireguard, an address nor an interface of the host: it has {_listed(found)}."
+        )
+    private = tuple(address for address in found[name] if is_private(ipaddress.ip_address(address)))
+    if not private:
+        raise BindError(
+            f"{variable} is {name}, which has no private address ({', '.join(found[name]) or 'none at all'}): choose another interface, "
+            f"the host has {_listed(found)}."
+        )
+    return Bound(_sorted(_inside(private, networks) if networks else private), name)
+
+
+def _inside(addresses: t.Iterable[str], networks: t.Sequence[str]) -> tuple[str, ...]:
+    known = [ipaddress.ip_network(network, strict=False) for network in networks]
+    return _sorted(address for address in addresses if any(ipaddress.ip_address(address) in network for network in known))
+
+
+def _sorted(addresses: t.Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(addresses, key=lambda address: ":" in address))
+
+
+def _listed(found: t.Mapping[str, t.Sequence[str]]) -> str:
+    return (
+        "; ".join(f"{name} {', '.join(addresses)}" for name, addresses in found.items() if addresses and name != "lo")
+        or "none but loopback"
+    )
