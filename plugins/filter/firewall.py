@@ -10,13 +10,14 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.llm.host.plugins.plugin_utils._listen import ADDRESS, LOOPBACK, reach
+from ansible_collections.llm.host.plugins.module_utils._bind import TAILSCALE, TAILSCALE_INTERFACE, WIREGUARD
+from ansible_collections.llm.host.plugins.plugin_utils._listen import ADDRESS, LOOPBACK, listens, reach
 
 Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
 # What each name stands for on the host that is protected; an address stands for itself.
 Addresses = t.Mapping[str, t.Sequence[str]]
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
-GATEWAY_VARIABLES = ("balancer_source", "ollama_host", "ansible_host")
+GATEWAY_VARIABLES = ("balancer_source", "ollama_bind", "ansible_host")
 
 
 def firewall_ports(settings: t.Mapping[str, t.Any]) -> list[int]:
@@ -24,6 +25,13 @@ def firewall_ports(settings: t.Mapping[str, t.Any]) -> list[int]:
     if reach(str(settings["host"]).strip("[] ")) == LOOPBACK:
         return []
     return [int(instance["port"]) for instance in settings["instances"]]
+
+
+def firewall_interfaces(firewall: t.Mapping[str, t.Any]) -> list[str]:
+    """The interfaces behind which everybody is let in: of private networks in which who is a member is declared, or what goes out at a member's own request."""
+    named = {TAILSCALE: TAILSCALE_INTERFACE, WIREGUARD: str(firewall["wireguard"])}
+    words = [str(firewall["bind"]), *(str(entry) for entry in firewall["allow"])]
+    return sorted({named.get(word, word) for word in words if word in named or word in named.values()}) if firewall["ports"] else []
 
 
 def firewall_gateways(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[dict[str, str]]:
@@ -35,6 +43,8 @@ def firewall_problems(firewall: t.Mapping[str, t.Any], addresses: Addresses) -> 
     """One sentence for each host that could not be let in."""
     if not firewall["ports"]:
         return []
+    if firewall_interfaces({**firewall, "allow": []}):
+        return list(_allow_problems(firewall))
     return [
         *_allow_problems(firewall),
         *(problem for gateway in firewall["gateways"] for problem in _gateway_problems(gateway, firewall, addresses)),
@@ -45,23 +55,32 @@ def firewall_problems(firewall: t.Mapping[str, t.Any], addresses: Addresses) -> 
 def firewall_sources(firewall: t.Mapping[str, t.Any], addresses: Addresses) -> list[str]:
     """The addresses and networks to let in."""
     found = [address for gateway in firewall["gateways"] for address in _inside(addresses.get(gateway["address"], ()), firewall)]
-    return sorted({*found, *(str(entry) for entry in firewall["allow"])})
+    return sorted({*found, *(str(entry) for entry in firewall["allow"] if str(entry) not in (TAILSCALE, WIREGUARD))})
 
 
 def _origin(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str]:
     for name in GATEWAY_VARIABLES:
-        value = str(variables.get(name) or "").strip("[] ")
         # What it listens on is where it comes from, unless that is any address, or loopback.
-        if value and (name != "ollama_host" or reach(value) == ADDRESS):
+        if name == "ollama_bind":
+            value = listens(host, variables) if name in variables else ""
+            value = value if reach(value) == ADDRESS else ""
+        else:
+            value = str(variables.get(name) or "").strip("[] ")
+        if value:
             return {"variable": name, "address": value}
     return {"variable": "", "address": host}
 
 
 def _allow_problems(firewall: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     for index, entry in enumerate(firewall["allow"]):
+        if entry in (TAILSCALE, WIREGUARD):
+            continue
         network = _network(entry)
         if network is None:
-            yield f"ollama_firewall_allow[{index}] is {entry!r}: write an address or a network, such as 10.20.0.9 or 10.20.5.0/24."
+            yield (
+                f"ollama_firewall_allow[{index}] is {entry!r}: write an address or a network, such as 10.20.0.9 or 10.20.5.0/24, or tailscale or wireguard "
+                "for all of that network."
+            )
         elif not _private(network, firewall):
             yield (
                 f"ollama_firewall_allow[{index}] {entry} does not lie in ollama_private_networks of {firewall['host']}, {_list(firewall)}: "
@@ -124,6 +143,7 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "firewall_gateways": firewall_gateways,
+            "firewall_interfaces": firewall_interfaces,
             "firewall_ports": firewall_ports,
             "firewall_problems": firewall_problems,
             "firewall_sources": firewall_sources,

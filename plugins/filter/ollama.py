@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.llm.host.plugins.module_utils._retire import OURS
+from ansible_collections.llm.host.plugins.plugin_utils._bind import wait_file
 from ansible_collections.llm.host.plugins.plugin_utils._sandbox import check_hardening, check_limits, limits, order, restart, sandbox
 from ansible_collections.llm.host.plugins.plugin_utils._settings import (
     Environment,
@@ -55,7 +56,7 @@ def ollama_files(settings: t.Mapping[str, t.Any], host: t.Mapping[str, t.Any]) -
     units = ollama_settings(settings)
     gpus = host["gpus"]
     unit_of_the_host = {
-        "order": order(settings, gpus=gpus, interface=host["interface"]),
+        "order": order(settings, gpus=gpus, interface=host["bound"]["interface"]),
         "restart": restart(systemd=host["systemd"]),
         "limits": limits(settings),
         "sandbox": sandbox(settings, gpus=gpus),
@@ -80,6 +81,7 @@ def ollama_files(settings: t.Mapping[str, t.Any], host: t.Mapping[str, t.Any]) -
             for unit in units
         ),
         {"path": WHY, "template": "ollama-why.j2", "mode": "0755"},
+        wait_file("ollama"),
         *([{"path": f"{UNIT_DIRECTORY}/llm-host-gpu.service", "template": "llm-host-gpu.service.j2"}] if "nvidia" in gpus else []),
         *(resume_files([unit["unit"] for unit in units]) if boolean(settings["resume"], strict=False) and "nvidia" in gpus else []),
     ]

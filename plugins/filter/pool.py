@@ -12,32 +12,36 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
-from ansible_collections.llm.host.plugins.plugin_utils._listen import EVERYWHERE, LOOPBACK, reach
+from ansible_collections.llm.host.plugins.plugin_utils._bind import PENDING
+from ansible_collections.llm.host.plugins.plugin_utils._listen import EVERYWHERE, LOOPBACK, listens, reach, written
 
 # What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
-DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 11434
 # What Ollama does when nobody says.
 DEFAULT_PARALLEL = 1
 
 
 Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
+# Where the instances of hosts listen of which only they know, by host, as llm.host.host_preflight returned it.
+Bound = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 def backend_hosts(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
     """Those of ``hosts`` whose instances this host uses: its own only, when all others keep theirs to themselves."""
     hosts = list(hosts)
     others = [host for host in hosts if host != inventory_hostname]
-    alone = inventory_hostname in hosts and all(reach(_listens(hostvars[host])) == LOOPBACK for host in others)
+    alone = inventory_hostname in hosts and all(reach(written(hostvars[host])) == LOOPBACK for host in others)
     return [inventory_hostname] if alone else hosts
 
 
-def backends(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
+def backends(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str, bound: Bound | None = None) -> list[str]:
     """``address:port`` of each instance on each of ``hosts``, those with the most declared models first."""
-    return [server["address"] for pool in balancer_pools(hosts, hostvars, inventory_hostname) for server in pool["servers"]]
+    return [server["address"] for pool in balancer_pools(hosts, hostvars, inventory_hostname, bound) for server in pool["servers"]]
 
 
-def balancer_pools(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[dict[str, t.Any]]:
+def balancer_pools(
+    hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str, bound: Bound | None = None
+) -> list[dict[str, t.Any]]:
     """The instances on ``hosts`` by the models that their inventory declares, so that each is in one pool.
 
     Each pool has a ``name``, the ``servers`` with their ``name``, ``address`` and ``slots``, and its ``models``. The one with the most models is the first.
@@ -54,7 +58,7 @@ def balancer_pools(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostnam
             "servers": [
                 {"name": _safe(f"{host}.{instance}"), "address": f"{address}:{port}", "slots": _slots(host, hostvars[host])}
                 for host in members
-                for address in [_address(host, hostvars[host], local=host == inventory_hostname)]
+                for address in [_address(host, hostvars[host], bound or {}, local=host == inventory_hostname)]
                 for port, instance in zip(_ports(host, hostvars[host]), _names(hostvars[host]))
             ],
         }
@@ -80,21 +84,25 @@ def backend_problems(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostn
     return []
 
 
-def _listens(variables: t.Mapping[str, t.Any]) -> str:
-    return str(variables.get("ollama_host", DEFAULT_HOST)).strip("[] ")
-
-
-def _address(host: str, variables: t.Mapping[str, t.Any], *, local: bool) -> str:
-    listens = _listens(variables)
-    reached = reach(listens)
+def _address(host: str, variables: t.Mapping[str, t.Any], bound: Bound, *, local: bool) -> str:
+    address = _listens(host, variables, bound)
+    reached = reach(address)
     if local:
-        return "127.0.0.1" if reached == EVERYWHERE or listens == "localhost" else _bracketed(listens)
+        return "127.0.0.1" if reached == EVERYWHERE or address == "localhost" else _bracketed(address)
     if reached == LOOPBACK:
         raise AnsibleFilterError(
-            f"The gateway cannot reach Ollama on {host}, which listens on {listens} only: set ollama_host of {host} to its address "
-            f"in a private network and list that network in its ollama_private_networks."
+            f"The gateway cannot reach Ollama on {host}, which listens on {written(variables)} only: set ollama_bind of {host} to tailscale, wireguard, or its "
+            "address in a private network, and list that network in its ollama_private_networks."
         )
-    return _bracketed(str(variables.get("ansible_host", host)) if reached == EVERYWHERE else listens)
+    return _bracketed(str(variables.get("ansible_host", host)) if reached == EVERYWHERE else address)
+
+
+def _listens(host: str, variables: t.Mapping[str, t.Any], bound: Bound) -> str:
+    try:
+        known = listens(host, variables)
+    except ValueError as error:
+        raise AnsibleFilterError(f"wireguard_networks or wireguard_addresses of {host} are wrong: {error}.") from error
+    return known or str(next(iter((bound.get(host) or {}).get("addresses") or ()), PENDING))
 
 
 def _instances(variables: t.Mapping[str, t.Any]) -> t.Any:

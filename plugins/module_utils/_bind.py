@@ -15,7 +15,7 @@ import typing as t
 
 __all__ = (
     "ALL", "LOOPBACK", "PRIVATE", "TAILSCALE", "TAILSCALE_INTERFACE", "TAILSCALE_NETWORKS", "WIREGUARD", "WORDS",
-    "BindError", "Bound", "host_addresses", "is_private", "literal", "resolve",
+    "BindError", "Bound", "host_addresses", "in_tailnet", "is_private", "literal", "resolve",
 )  # fmt: skip
 
 ALL, LOOPBACK, TAILSCALE, WIREGUARD = WORDS = ("all", "loopback", "tailscale", "wireguard")
@@ -54,6 +54,11 @@ def is_private(address: Address | Network) -> bool:
     return any(inside.version == network.version and inside.subnet_of(network) for network in map(ipaddress.ip_network, PRIVATE))  # type: ignore[arg-type]
 
 
+def in_tailnet(address: Address) -> bool:
+    """Whether Tailscale gives such addresses to hosts."""
+    return any(address in ipaddress.ip_network(network) for network in TAILSCALE_NETWORKS)
+
+
 def host_addresses(output: str) -> dict[str, list[str]]:
     """The addresses of each interface, from C(ip -json address show), that can be bound to: none of one link, none that is still being tried."""
     return {
@@ -72,15 +77,15 @@ def resolve(
     bind: str,
     found: t.Mapping[str, t.Sequence[str]],
     *,
-    networks: t.Sequence[str] = (),
+    networks: t.Sequence[str] | None = None,
     wireguard: t.Mapping[str, t.Any],
     follows: bool,
 ) -> Bound:
     """The addresses that ``bind`` stands for among those that were ``found`` on the host.
 
-    ``networks``: of an interface that is named, only addresses in these count; of any, if empty. ``wireguard``: C(interface) and C(addresses) that the host has
-    in that network. ``follows``: whether the network is set up in this run, so that an address that is missing is no fault. ``variable`` is for the sentence.
-    Raises BindError. Never answers with all addresses.
+    ``networks``: of an interface that is named, only addresses in these count; all private ones, if None. ``wireguard``: C(interface) and C(addresses) that
+    the host has in that network. ``follows``: whether the network is set up in this run, so that an address that is missing is no fault. ``variable`` is for
+    the sentence. Raises BindError. Never answers with all addresses.
     """
     bind = bind.strip()
     if bind in (LOOPBACK, "localhost"):
@@ -91,7 +96,7 @@ def resolve(
         return _tailscale(variable, found, follows)
     address = literal(bind)
     if address is not None:
-        return _literal(variable, address, found)
+        return _literal(variable, address, found, follows)
     return _interface(variable, bind, found, networks)
 
 
@@ -118,16 +123,16 @@ def _tailscale(variable: str, found: t.Mapping[str, t.Sequence[str]], follows: b
     return Bound(there, TAILSCALE_INTERFACE, pending=not there)
 
 
-def _literal(variable: str, address: Address, found: t.Mapping[str, t.Sequence[str]]) -> Bound:
+def _literal(variable: str, address: Address, found: t.Mapping[str, t.Sequence[str]], follows: bool) -> Bound:
     if address.is_loopback or address.is_unspecified:
         return Bound((str(address),), "lo" if address.is_loopback else "")
     owner = next((name for name, addresses in found.items() if str(address) in addresses), "")
-    if not owner and found:
+    if not owner and not follows:
         raise BindError(f"{variable} is {address}, which no interface of the host has: it has {_listed(found)}.")
     return Bound((str(address),), owner)
 
 
-def _interface(variable: str, name: str, found: t.Mapping[str, t.Sequence[str]], networks: t.Sequence[str]) -> Bound:
+def _interface(variable: str, name: str, found: t.Mapping[str, t.Sequence[str]], networks: t.Sequence[str] | None) -> Bound:
     if name not in found:
         raise BindError(
             f"{variable} is {name}, which is neither loopback, tailscale, wireguard, an address nor an interface of the host: it has {_listed(found)}."
@@ -138,7 +143,15 @@ def _interface(variable: str, name: str, found: t.Mapping[str, t.Sequence[str]],
             f"{variable} is {name}, which has no private address ({', '.join(found[name]) or 'none at all'}): choose another interface, "
             f"the host has {_listed(found)}."
         )
-    return Bound(_sorted(_inside(private, networks) if networks else private), name)
+    if networks is None:
+        return Bound(_sorted(private), name)
+    named = _inside(private, networks)
+    if not named:
+        raise BindError(
+            f"{variable} is {name}, which has {', '.join(private)}, in no network that the inventory calls private "
+            f"({', '.join(networks) or 'it names none'}): list its network in {variable.replace('_bind', '_private_networks')}."
+        )
+    return Bound(named, name)
 
 
 def _inside(addresses: t.Iterable[str], networks: t.Sequence[str]) -> tuple[str, ...]:

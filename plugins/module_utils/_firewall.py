@@ -34,7 +34,7 @@ table {table} {{
 
     chain closed {{
         iif lo accept
-{sources}        reject with tcp reset
+{interfaces}{sources}        reject with tcp reset
     }}
 }}
 """
@@ -73,8 +73,9 @@ ExecStopPost=-{nft} -f {config}
 """
 
 
-def ruleset(ports: t.Iterable[int], sources: t.Iterable[str]) -> str:
+def ruleset(ports: t.Iterable[int], sources: t.Iterable[str], interfaces: t.Iterable[str] = ()) -> str:
     """What nft loads. Raises ValueError for a source that is neither an address nor a network."""
+    names = ", ".join(f'"{name}"' for name in sorted(set(interfaces)))
     networks = [ipaddress.ip_network(source, strict=False) for source in sources]
     rules = []
     for version, field in ((4, "ip"), (6, "ip6")):
@@ -82,7 +83,12 @@ def ruleset(ports: t.Iterable[int], sources: t.Iterable[str]) -> str:
         found = list(ipaddress.collapse_addresses(network for network in networks if network.version == version))
         if found:
             rules.append(f"        {field} saddr {{ {', '.join(_written(network) for network in found)} }} accept\n")
-    return RULESET.format(table=TABLE, ports=", ".join(str(port) for port in sorted(set(ports))), sources="".join(rules))
+    return RULESET.format(
+        table=TABLE,
+        ports=", ".join(str(port) for port in sorted(set(ports))),
+        sources="".join(rules),
+        interfaces=f"        iifname {{ {names} }} accept\n" if names else "",
+    )
 
 
 def closed_ports(text: str | None) -> frozenset[int]:

@@ -39,6 +39,11 @@ options:
     type: list
     elements: str
     default: []
+  interfaces:
+    description: Interfaces of private networks, from which everybody may reach them. They need not exist.
+    type: list
+    elements: str
+    default: []
   keep:
     description:
       - Which ports that an earlier run closed, and that O(ports) does not name, stay closed.
@@ -120,9 +125,11 @@ class Firewall:
     def installed(self) -> bool:
         return bool(self._nft)
 
-    def ensure(self, ports: t.Collection[int], sources: t.Sequence[str], *, check_mode: bool) -> dict[str, t.Any]:
+    def ensure(
+        self, ports: t.Collection[int], sources: t.Sequence[str], interfaces: t.Sequence[str], *, check_mode: bool
+    ) -> dict[str, t.Any]:
         """Make it so, but in check mode; returns what a module returns."""
-        text, nft = ruleset(ports, sources), self._nft or "/usr/sbin/nft"
+        text, nft = ruleset(ports, sources, interfaces), self._nft or "/usr/sbin/nft"
         # The rules last: they say which ports are closed, also to the run after one that was killed.
         files = [HostFile(DROP_IN, drop_in(nft)), HostFile(UNIT_FILE, unit_file(nft)), HostFile(CONFIG, text)]
         table, wanted_table = self._table(), self._tried(text) if ports else ""
@@ -200,6 +207,7 @@ def main() -> None:
         argument_spec={
             "ports": {"type": "list", "elements": "int", "required": True},
             "sources": {"type": "list", "elements": "str", "default": []},
+            "interfaces": {"type": "list", "elements": "str", "default": []},
             "keep": {"type": "str", "choices": ["all", "listening", "none"], "default": "listening"},
             "leave": {"type": "list", "elements": "int", "default": []},
         },
@@ -212,7 +220,7 @@ def main() -> None:
         ports = {*module.params["ports"], *kept}
         if ports and not firewall.installed and not module.check_mode:
             module.fail_json(msg="nft is not on this host: install Debian's package nftables first.")
-        result = firewall.ensure(ports, module.params["sources"], check_mode=module.check_mode)
+        result = firewall.ensure(ports, module.params["sources"], module.params["interfaces"], check_mode=module.check_mode)
     except (UnitError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(kept=sorted(kept), **result)

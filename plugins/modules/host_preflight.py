@@ -92,10 +92,41 @@ options:
     type: list
     elements: str
     default: []
-  address:
-    description: An address, for RV(interface).
-    type: str
-    default: ""
+  bind:
+    description:
+      - Where a server is to listen, for RV(bound). An address that the host does not have is an error, and so is an interface without a private one.
+    type: dict
+    suboptions:
+      bind:
+        description: V(loopback), V(tailscale), V(wireguard), an address, or the name of an interface.
+        type: str
+        required: true
+      variable:
+        description: The variable that says so, for the error message.
+        type: str
+        required: true
+      networks:
+        description: Networks in which addresses of an interface must lie where O(bind.named) is set.
+        type: list
+        elements: str
+        default: []
+      named:
+        description: Whether only addresses in O(bind.networks) are taken of an interface, and not each private one.
+        type: bool
+        default: true
+      interface:
+        description: The interface of WireGuard.
+        type: str
+        default: wg0
+      addresses:
+        description: The addresses of the host in the network of WireGuard.
+        type: list
+        elements: str
+        default: []
+      follows:
+        description: Whether the private network is set up later in this run, so that an address that is missing is no error.
+        type: bool
+        default: false
   passages:
     description: Directories that a user must be able to get to.
     type: list
@@ -188,11 +219,22 @@ gpus:
   type: list
   elements: str
   sample: [nvidia]
-interface:
-  description: The network interface that has O(address), empty where none has.
-  returned: always
-  type: str
-  sample: wg0
+bound:
+  description: Where O(bind) leads on this host.
+  returned: when O(bind) is given
+  type: dict
+  contains:
+    addresses:
+      description: The addresses, of IPv4 first, none where they are not known yet.
+      type: list
+      elements: str
+    interface:
+      description: The interface that has them, empty where none is known.
+      type: str
+    pending:
+      description: Whether the host is given them later in this run.
+      type: bool
+  sample: {addresses: ["10.86.31.7"], interface: wg0, pending: false}
 selinux:
   description: Whether the kernel runs with SELinux.
   returned: always
@@ -275,6 +317,7 @@ overrides:
   sample: [{file: /etc/systemd/system/ollama.service.d/override.conf, unit: ollama.service, path: /data/models}]
 """
 
+import dataclasses
 import grp
 import os
 import platform
@@ -286,6 +329,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llm.host.plugins.module_utils._bind import BindError, host_addresses, resolve
 from ansible_collections.llm.host.plugins.module_utils._compat import Nvidia, conflicts, driver_in, takeover_conflicts
 from ansible_collections.llm.host.plugins.module_utils._hardware import gpus
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
@@ -369,13 +413,19 @@ def stores_of(module: AnsibleModule, declared: t.Iterable[str]) -> dict[str, lis
     }
 
 
-def interface_of(module: AnsibleModule, address: str) -> str:
+def bound_by(module: AnsibleModule, options: dict[str, t.Any]) -> dict[str, t.Any]:
     tool = module.get_bin_path("ip")
-    if not address or not tool:
-        return ""
-    code, output = module.run_command([tool, "-oneline", "address", "show", "to", address])[:2]
-    found = re.match(r"\d+:\s+([^\s@]+)", output)
-    return found.group(1) if code == 0 and found else ""
+    found = host_addresses(module.run_command([tool, "-json", "address", "show"])[1]) if tool else {}
+    return dataclasses.asdict(
+        resolve(
+            options["variable"],
+            options["bind"],
+            found,
+            networks=options["networks"] if options["named"] else None,
+            wireguard={name: options[name] for name in ("interface", "addresses")},
+            follows=options["follows"],
+        )
+    )
 
 
 def stale_units(module: AnsibleModule, names: list[str]) -> list[str]:
@@ -411,7 +461,16 @@ def main() -> None:
                 },
             },
             "units": {"type": "list", "elements": "str", "default": []},
-            "address": {"type": "str", "default": ""},
+            "bind": {
+                "type": "dict",
+                "options": {
+                    **{name: {"type": "str", "required": True} for name in ("bind", "variable")},
+                    **{name: {"type": "list", "elements": "str", "default": []} for name in ("networks", "addresses")},
+                    "named": {"type": "bool", "default": True},
+                    "interface": {"type": "str", "default": "wg0"},
+                    "follows": {"type": "bool", "default": False},
+                },
+            },
             # No secret, whatever its name begins with.
             "passages": {
                 "type": "list",
@@ -473,7 +532,8 @@ def main() -> None:
         if problems:
             module.fail_json(msg=" ".join(problems))
         stores = stores_of(module, declared)
-    except UnitError as exc:
+        bound = {"bound": bound_by(module, params["bind"])} if params["bind"] else {}
+    except (UnitError, BindError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(
         changed=False,
@@ -483,13 +543,13 @@ def main() -> None:
         paths=[path for path in params["paths"] if os.path.lexists(path)],
         addresses={name: addresses(name) for name in params["names"]},
         gpus=gpus(),
-        interface=interface_of(module, params["address"]),
         selinux=os.path.exists("/sys/fs/selinux/enforce"),
         stale=stale_units(module, params["units"]),
         systemd=systemd_version(module),
         listeners=[listener.as_dict() for listener in found],
         undeclared=list(undeclared),
         **stores,
+        **bound,
         running=[name for name in sorted(ours) if states[name].running],
     )
 

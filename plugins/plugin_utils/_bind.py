@@ -11,7 +11,10 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-__all__ = ("wait_file", "waits")
+__all__ = ("PENDING", "wait_file", "waits")
+
+# Stands for an address that a host is given later. It is the network's own, so no host has it, and who binds to it by mistake fails.
+PENDING = "100.64.0.0"
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 

@@ -1,20 +1,26 @@
 # Copyright (c) 2026, llm.host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From where a server is reached that listens on some address. PRIVATE to the collection: it can change at any time."""
+"""Where Ollama of a host listens, and from where that is reached. PRIVATE to the collection: it can change at any time."""
 
 from __future__ import annotations
 
 import ipaddress
+import typing as t
 
-__all__ = ("ADDRESS", "EVERYWHERE", "LOOPBACK", "NAME", "reach")
+from ansible_collections.llm.host.plugins.module_utils import _bind
+from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import DEFAULT_INTERFACE, member_addresses
+
+__all__ = ("ADDRESS", "EVERYWHERE", "LOOPBACK", "NAME", "asks", "listens", "reach", "written")
 
 LOOPBACK, EVERYWHERE, ADDRESS, NAME = "loopback", "everywhere", "address", "name"
+# What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
+DEFAULT = "loopback"
 
 
 def reach(listens: str) -> str:
     """What an address without brackets is: of this host only, all of its addresses, one of them, or a name that is not known here."""
-    if listens == "localhost":
+    if listens in ("localhost", _bind.LOOPBACK):
         return LOOPBACK
     try:
         address = ipaddress.ip_address(listens)
@@ -23,3 +29,25 @@ def reach(listens: str) -> str:
     if address.is_unspecified:
         return EVERYWHERE
     return LOOPBACK if address.is_loopback else ADDRESS
+
+
+def written(variables: t.Mapping[str, t.Any]) -> str:
+    """What a host's variables say, without brackets."""
+    return str(variables.get("ollama_bind", DEFAULT)).strip("[] ")
+
+
+def listens(host: str, variables: t.Mapping[str, t.Any]) -> str:
+    """The address, or ``localhost``; empty where only the host knows it. Raises ValueError for a WireGuard network that is none."""
+    bind = written(variables)
+    if bind in (_bind.WIREGUARD, variables.get("wireguard_interface", DEFAULT_INTERFACE)):
+        return member_addresses(host, variables)[0]
+    if bind == _bind.LOOPBACK:
+        return "127.0.0.1"
+    return bind if bind == "localhost" or _bind.literal(bind) is not None else ""
+
+
+def asks(variables: t.Mapping[str, t.Any]) -> bool:
+    """Whether only the host itself knows the address: of a tailnet or an interface."""
+    bind = written(variables)
+    known = (_bind.LOOPBACK, "localhost", _bind.WIREGUARD, variables.get("wireguard_interface", DEFAULT_INTERFACE))
+    return bind not in known and _bind.literal(bind) is None

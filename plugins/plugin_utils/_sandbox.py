@@ -12,6 +12,7 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.plugin_utils._bind import waits
 from ansible_collections.llm.host.plugins.plugin_utils._listen import ADDRESS, EVERYWHERE, reach
 from ansible_collections.llm.host.plugins.plugin_utils._settings import SettingsError
 
@@ -127,7 +128,7 @@ def sandbox(settings: t.Mapping[str, t.Any], *, gpus: t.Sequence[str]) -> str:
 
 
 def order(settings: t.Mapping[str, t.Any], *, gpus: t.Sequence[str], interface: str) -> str:
-    """After what the unit starts. Nothing of it is required: where it is missing, Ollama is started again until it can."""
+    """After what the unit starts: an address that the host does not have yet is waited for, without an end. Nothing else is required."""
     after = ["network-online.target", "nvidia-persistenced.service"]
     wants = ["network-online.target"]
     if "nvidia" in gpus:
@@ -138,7 +139,8 @@ def order(settings: t.Mapping[str, t.Any], *, gpus: t.Sequence[str], interface: 
         if interface:
             after += [f"wg-quick@{interface}.service", f"sys-subsystem-net-devices-{_escaped(interface)}.device"]
     mounts = dict.fromkeys(_quoted(settings[name]) for name in ("models_dir", "home", "install_dir"))
-    return f"RequiresMountsFor={' '.join(mounts)}\nWants={' '.join(wants)}\nAfter={' '.join(after)}"
+    late = waits("ollama", [str(settings["host"])])
+    return "\n".join([f"RequiresMountsFor={' '.join(mounts)}", f"Wants={' '.join(wants)}", f"After={' '.join(after)}", *late])
 
 
 def restart(*, systemd: int) -> str:

@@ -17,9 +17,11 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.llm.host.plugins.module_utils._bind import LOOPBACK, TAILSCALE, WIREGUARD, is_private, literal
+
 __all__ = ("Environment", "SettingsError", "check_instances", "instance_environment", "misspelt")
 
-LOOPBACK_NAMES = ("localhost",)
+LOOPBACK_NAMES = (LOOPBACK, "localhost")
 NEVER_PROXIED = ("localhost", "127.0.0.1", "::1")
 KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
 ORIGIN_SCHEMES = ("http://", "https://", "chrome-extension://", "safari-extension://", "moz-extension://", "ms-browser-extension://")
@@ -28,13 +30,14 @@ GO_BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "f
 GO_DURATION = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+")
 INTEGER = re.compile(r"[+-]?\d+")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+INTERFACE_NAME = re.compile(r"[A-Za-z0-9_.@-]{1,15}")
 INSTANCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 NVIDIA_GPU = re.compile(r"(GPU|MIG)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 AMD_GPU = re.compile(r"GPU-[0-9a-f]{16}")
 
 # Which role variable owns an environment variable; ollama_environment may not set these behind its back.
 TYPED = {
-    "OLLAMA_HOST": "ollama_host",
+    "OLLAMA_HOST": "ollama_bind",
     "OLLAMA_MODELS": "ollama_models_dir",
     "OLLAMA_KEEP_ALIVE": "ollama_keep_alive",
     "OLLAMA_CONTEXT_LENGTH": "ollama_context_length",
@@ -151,7 +154,7 @@ def instance_environment(settings: t.Mapping[str, t.Any], *, instance: t.Mapping
             )
         public["OLLAMA_KV_CACHE_TYPE"] = settings["kv_cache_type"]
     if settings["origins"]:
-        public["OLLAMA_ORIGINS"] = ",".join(_origin(index, origin) for index, origin in enumerate(settings["origins"]))
+        public["OLLAMA_ORIGINS"] = ",".join(_origin(index, origin, settings) for index, origin in enumerate(settings["origins"]))
     if not first:
         public["OLLAMA_NOPRUNE"] = "true"
     public.update(_gpus(instance["name"], instance.get("gpus") or []))
@@ -164,30 +167,49 @@ def instance_environment(settings: t.Mapping[str, t.Any], *, instance: t.Mapping
 
 
 def _listen_address(settings: t.Mapping[str, t.Any]) -> str:
-    host = str(settings["host"]).strip()
-    if host in LOOPBACK_NAMES:
-        return host
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
+    """The address that ``ollama_bind`` stands for on the host, which ``host`` of the settings is, once what is written may be used."""
+    bind = str(settings["bind"]).strip()
+    networks = [_private_network(index, network) for index, network in enumerate(settings["private_networks"])]
+    if bind in (*LOOPBACK_NAMES, TAILSCALE, WIREGUARD):
+        return str(settings["host"])
+    address = literal(bind)
+    if address is None:
+        if INTERFACE_NAME.fullmatch(bind) and not re.fullmatch(r"[\d.]+", bind):
+            return str(settings["host"])
         raise SettingsError(
-            f"ollama_host is {host!r}: write an IP address such as 127.0.0.1, without scheme and port; the port belongs to ollama_instances."
-        ) from None
+            f"ollama_bind is {bind!r}: write loopback, tailscale, wireguard, an IP address or the name of an interface, without scheme and port; "
+            "the port belongs to ollama_instances."
+        )
     if address.is_loopback or boolean(settings["accept_exposed_api"], strict=False):
         return str(address)
-    networks = []
-    for index, network in enumerate(settings["private_networks"]):
-        try:
-            networks.append(ipaddress.ip_network(network, strict=False))
-        except ValueError:
-            raise SettingsError(f"ollama_private_networks[{index}] is {network!r}: write a network such as 10.20.0.0/16.") from None
     if not address.is_unspecified and any(address in network for network in networks):
         return str(address)
     raise SettingsError(
-        f"ollama_host is {host}: Ollama has no authentication, so whoever reaches this address can use and delete everything. "
-        "Keep 127.0.0.1 behind the gateway role, write an address inside ollama_private_networks, "
+        f"ollama_bind is {bind}: Ollama has no authentication, so whoever reaches this address can use and delete everything. "
+        "Keep loopback behind the gateway role, write tailscale, wireguard or an address inside ollama_private_networks, "
         "or accept the risk with ollama_accept_exposed_api: true."
     )
+
+
+def _private_network(index: int, value: t.Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    where = f"ollama_private_networks[{index}]"
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise SettingsError(f"{where} is {value!r}: write a network such as 10.20.0.0/16.") from None
+    if not is_private(network):
+        raise SettingsError(
+            f"{where} is {value}, of which the internet has addresses: write a network within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 "
+            "or fc00::/7, or accept the risk with ollama_accept_exposed_api: true and without it."
+        )
+    return network
+
+
+def _everybody(settings: t.Mapping[str, t.Any]) -> bool:
+    """Whether Ollama, which checks Host on loopback alone, would answer web pages that people's browsers have open."""
+    address = literal(str(settings["bind"]))
+    loopback = settings["bind"] in LOOPBACK_NAMES or (address is not None and address.is_loopback)
+    return not loopback and not boolean(settings["accept_exposed_api"], strict=False)
 
 
 def _before(settings: t.Mapping[str, t.Any], numbers: tuple[int, int, int]) -> bool:
@@ -231,8 +253,13 @@ def _integer(variable: str, value: t.Any, *, low: int, high: int) -> int:
     return number
 
 
-def _origin(index: int, value: t.Any) -> str:
+def _origin(index: int, value: t.Any, settings: t.Mapping[str, t.Any]) -> str:
     text = _line(f"ollama_origins[{index}]", value)
+    if text in ("*", "http://*", "https://*") and _everybody(settings):
+        raise SettingsError(
+            f"ollama_origins[{index}] is {text!r} and ollama_bind {settings['bind']}: any web page that somebody there opens could use and delete models. "
+            "Write the origins of your applications, such as https://chat.example.com."
+        )
     wildcards = text.count("*")
     if text and not re.search(r"[\s,\"']", text) and wildcards <= 1 and (wildcards == 1 or text.startswith(ORIGIN_SCHEMES)):
         return text

@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import typing as t
 
-__all__ = ("DEFAULT_INTERFACE", "DEFAULT_NETWORKS", "assigned")
+__all__ = ("DEFAULT_INTERFACE", "DEFAULT_NETWORKS", "assigned", "member_addresses")
 
 # What the role wireguard uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
 DEFAULT_INTERFACE = "wg0"
@@ -27,6 +27,11 @@ def assigned(name: str, networks: t.Sequence[str], addresses: t.Sequence[str] = 
         declared = [address for address in given if address in network]
         found.append(str(declared[0] if declared else _of_name(name, network)))
     return found
+
+
+def member_addresses(host: str, variables: t.Mapping[str, t.Any]) -> list[str]:
+    """The same of a host with these variables in the inventory."""
+    return assigned(host, variables.get("wireguard_networks", DEFAULT_NETWORKS), variables.get("wireguard_addresses") or ())
 
 
 def _of_name(name: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

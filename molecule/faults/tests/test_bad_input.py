@@ -51,7 +51,7 @@ def refused(site, variables, *words):
         ),
         pytest.param({"ollama_keep_alive": "soon"}, ["ollama_keep_alive is 'soon'", "30m"], id="keep-alive-soon"),
         pytest.param(
-            {"ollama_host": "0.0.0.0"}, ["ollama_host is 0.0.0.0", "no authentication", "ollama_accept_exposed_api"], id="api-for-everybody"
+            {"ollama_bind": "0.0.0.0"}, ["ollama_bind is 0.0.0.0", "no authentication", "ollama_accept_exposed_api"], id="api-for-everybody"
         ),
         pytest.param(
             {"gateway_prot": 8443}, ["gateway_prot is not a variable", "did you mean gateway_port?"], id="misspelt-gateway-setting"

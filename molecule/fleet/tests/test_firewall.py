@@ -105,7 +105,7 @@ def test_a_stranger_reaches_what_is_not_ours_to_protect(stranger):
 
 
 def test_it_goes_with_the_private_address_and_comes_back_with_it(run_playbook, stranger, gpu):
-    run = run_playbook("site.yml", "--limit", GPU, "-e", "ollama_host=127.0.0.1")
+    run = run_playbook("site.yml", "--limit", GPU, "-e", "ollama_bind=127.0.0.1")
     try:
         assert run.code == 0, run.output[-3000:]
         assert gpu.run("nft list table inet llm_host").rc != 0

@@ -44,7 +44,7 @@ ERROR = {"openai": "api_error", "anthropic": "overloaded_error", "code": "busy",
             id="each-instance-has-the-slots-of-its-host",
         ),
         pytest.param(
-            {"gpu 1": {"ollama_host": "fd00::7", "ollama_num_parallel": "2"}},
+            {"gpu 1": {"ollama_bind": "fd00::7", "ollama_num_parallel": "2"}},
             [("gpu_1.default", "[fd00::7]:11434", 2)],
             id="names-have-only-what-haproxy-takes",
         ),
@@ -57,7 +57,7 @@ def test_servers(hosts, expected):
 
 
 def library(address: str, *models: str) -> dict[str, object]:
-    return {"ollama_host": address, "ollama_models": [{"name": name} for name in models]}
+    return {"ollama_bind": address, "ollama_models": [{"name": name} for name in models]}
 
 
 def test_hosts_with_the_same_models_are_one_pool_and_each_instance_is_in_one():
@@ -65,7 +65,7 @@ def test_hosts_with_the_same_models_are_one_pool_and_each_instance_is_in_one():
         "gpu-1": library("10.0.0.1", "tiny", "embed"),
         "gpu-2": library("10.0.0.2", "embed:latest", "TINY"),
         "gpu-3": library("10.0.0.3", "tiny", "embed", "large:70b"),
-        "gpu-4": {"ollama_host": "10.0.0.4"},
+        "gpu-4": {"ollama_bind": "10.0.0.4"},
     }
     pools = balancer_pools(hosts, hosts, "edge")
     assert [(pool["name"], [server["name"] for server in pool["servers"]]) for pool in pools] == [

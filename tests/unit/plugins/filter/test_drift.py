@@ -290,10 +290,10 @@ def test_what_is_as_declared_has_no_sentence(kind, result):
             "problems",
             {
                 "texts": [
-                    "Task failed: Finalization of task args failed: The filter plugin 'llm.host.ollama_files' failed: ollama_host is bad: write one."
+                    "Task failed: Finalization of task args failed: The filter plugin 'llm.host.ollama_files' failed: ollama_bind is bad: write one."
                 ]
             },
-            ["the declaration: expected one that can be carried out, found ollama_host is bad: write one; mend the inventory."],
+            ["the declaration: expected one that can be carried out, found ollama_bind is bad: write one; mend the inventory."],
             id="what-ansible-wraps-around-a-sentence-goes",
         ),
     ],

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llm.host.plugins.filter.firewall import firewall_gateways, firewall_ports, firewall_problems, firewall_sources
+from ansible_collections.llm.host.plugins.filter.firewall import (
+    firewall_gateways,
+    firewall_interfaces,
+    firewall_ports,
+    firewall_problems,
+    firewall_sources,
+)
 
 FIREWALL = {
     "host": "gpu",
@@ -17,6 +23,8 @@ FIREWALL = {
     "allow": [],
     "networks": ["10.20.0.0/24", "fd00::/64"],
     "anywhere": False,
+    "bind": "10.20.0.7",
+    "wireguard": "wg0",
 }
 ADDRESSES = {"edge": ["10.20.0.5"]}
 
@@ -42,12 +50,12 @@ def test_ports_are_closed_where_others_could_reach_them(listens, ports):
         pytest.param({}, "", "edge", id="its-name-where-nothing-is-said"),
         pytest.param({"ansible_host": "10.20.0.5"}, "ansible_host", "10.20.0.5", id="where-ansible-finds-it"),
         pytest.param({"ansible_host": "edge.lan"}, "ansible_host", "edge.lan", id="which-may-be-a-name"),
-        pytest.param({"ansible_host": "192.0.2.5", "ollama_host": "10.20.0.5"}, "ollama_host", "10.20.0.5", id="rather-where-it-listens-itself"),
-        pytest.param({"ansible_host": "10.20.0.5", "ollama_host": "127.0.0.1"}, "ansible_host", "10.20.0.5", id="but-not-loopback"),
-        pytest.param({"ansible_host": "10.20.0.5", "ollama_host": "0.0.0.0"}, "ansible_host", "10.20.0.5", id="nor-every-address"),
-        pytest.param({"ollama_host": "localhost"}, "", "edge", id="nor-the-name-of-loopback"),
+        pytest.param({"ansible_host": "192.0.2.5", "ollama_bind": "10.20.0.5"}, "ollama_bind", "10.20.0.5", id="rather-where-it-listens-itself"),
+        pytest.param({"ansible_host": "10.20.0.5", "ollama_bind": "127.0.0.1"}, "ansible_host", "10.20.0.5", id="but-not-loopback"),
+        pytest.param({"ansible_host": "10.20.0.5", "ollama_bind": "0.0.0.0"}, "ansible_host", "10.20.0.5", id="nor-every-address"),
+        pytest.param({"ollama_bind": "localhost"}, "", "edge", id="nor-the-name-of-loopback"),
         pytest.param(
-            {"ansible_host": "192.0.2.5", "ollama_host": "10.20.0.5", "balancer_source": "[fd00::5]"},
+            {"ansible_host": "192.0.2.5", "ollama_bind": "10.20.0.5", "balancer_source": "[fd00::5]"},
             "balancer_source", "fd00::5",
             id="before-all-what-somebody-wrote",
         ),
@@ -113,3 +121,23 @@ def test_who_cannot_be_let_in_is_a_sentence(firewall, addresses, problem):
 
 def test_where_nothing_is_closed_nothing_is_wrong():
     assert firewall_problems({**FIREWALL, "ports": [], "group": [], "gateways": [], "allow": ["monitor"]}, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "interfaces"),
+    [
+        pytest.param({}, [], id="none-for-an-address"),
+        pytest.param({"bind": "wireguard"}, ["wg0"], id="wireguard"),
+        pytest.param({"bind": "wg7", "wireguard": "wg7"}, ["wg7"], id="its-interface"),
+        pytest.param({"bind": "tailscale"}, ["tailscale0"], id="tailscale"),
+        pytest.param({"allow": ["tailscale", "wireguard", "10.20.0.9"]}, ["tailscale0", "wg0"], id="what-is-listed"),
+        pytest.param({"bind": "tailscale", "ports": []}, [], id="none-where-nothing-is-closed"),
+    ],
+)
+def test_members_of_a_private_network_are_let_in(changed, interfaces):
+    assert firewall_interfaces({**FIREWALL, **changed}) == interfaces
+
+
+def test_who_is_a_member_need_not_be_found_in_the_inventory():
+    assert firewall_problems({**FIREWALL, "bind": "tailscale", "group": [], "gateways": []}, {}) == []
+    assert firewall_sources({**FIREWALL, "gateways": [], "allow": ["wireguard", "10.20.0.9"]}, {}) == ["10.20.0.9"]

@@ -24,7 +24,7 @@ MEMBER = {"interface": "wg0", "addresses": ["10.86.0.7", "fd86::7"]}
 STRANGER = {"interface": "wg0", "addresses": []}
 
 
-def bound(bind, found=None, *, networks=(), wireguard=None, follows=False):
+def bound(bind, found=None, *, networks=None, wireguard=None, follows=False):
     return resolve(
         "ollama_bind", bind, FOUND if found is None else found, networks=networks, wireguard=wireguard or MEMBER, follows=follows
     )
@@ -61,6 +61,12 @@ def test_of_an_interface_only_addresses_in_the_networks_that_are_named_count():
         pytest.param(
             "eth0", FOUND, "ollama_bind is eth0, which has no private address (203.0.113.7, 2001:db8::7)", id="a-public-interface"
         ),
+        pytest.param(
+            "eth1",
+            FOUND,
+            "no network that the inventory calls private (it names none): list its network in ollama_private_networks",
+            id="a-private-interface-that-nobody-named",
+        ),
         pytest.param("eth2", FOUND, "no private address (none at all)", id="an-interface-without-addresses"),
         pytest.param("eth9", FOUND, "ollama_bind is eth9, which is neither", id="an-interface-that-was-renamed"),
         pytest.param("10.20.0.8", FOUND, "ollama_bind is 10.20.0.8, which no interface of the host has", id="an-address-that-changed"),
@@ -74,7 +80,7 @@ def test_of_an_interface_only_addresses_in_the_networks_that_are_named_count():
 )
 def test_what_is_not_there_is_one_sentence_and_never_another_address(bind, found, said):
     with pytest.raises(BindError, match=re.escape(said)):
-        bound(bind, found)
+        bound(bind, found, networks=[])
 
 
 def test_a_host_outside_of_the_network_is_told_to_join():

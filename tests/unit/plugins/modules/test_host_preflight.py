@@ -49,8 +49,8 @@ def test_names_stand_for_the_addresses_that_the_host_knows():
 
 
 def test_the_interface_of_an_address_and_the_units_of_the_host():
-    result = call(address="127.0.0.1", units=["no-such-unit-is-stale.service"])
-    assert (result["interface"], result["stale"]) == ("lo", [])
+    result = call(bind={"bind": "127.0.0.1", "variable": "ollama_bind"}, units=["no-such-unit-is-stale.service"])
+    assert (result["bound"], result["stale"]) == ({"addresses": ["127.0.0.1"], "interface": "lo", "pending": False}, [])
     assert {"gpus", "selinux", "systemd"} <= set(result)
 
 
@@ -60,3 +60,10 @@ def test_a_directory_that_the_user_cannot_get_to_is_one_sentence(tmp_path):
     result = call(passages=[{"path": str(path), "user": "no-such-user-yet", "variable": "ollama_models_dir"}])
     assert result["msg"].startswith(f"ollama_models_dir is {path}, but the user no-such-user-yet cannot pass /")
     assert result["msg"].endswith(", or choose another directory.")
+
+
+def test_an_interface_that_is_not_there_is_one_sentence():
+    result = call(bind={"bind": "no-such-if0", "variable": "ollama_bind"})
+    assert result["msg"].startswith(
+        "ollama_bind is no-such-if0, which is neither loopback, tailscale, wireguard, an address nor an interface of the host"
+    )

@@ -133,11 +133,16 @@ def test_a_runner_that_grows_too_large_ends_alone():
     ],
 )  # fmt: skip
 def test_it_starts_after_what_it_needs_and_needs_no_part_of_it(host, gpus, interface, wants, after):
-    assert order({**SETTINGS, "host": host}, gpus=gpus, interface=interface).splitlines() == [
+    assert order({**SETTINGS, "host": host}, gpus=gpus, interface=interface).splitlines()[:3] == [
         "RequiresMountsFor=/usr/share/ollama/.ollama/models /usr/share/ollama /opt/ollama",
         " ".join(["Wants=network-online.target", *wants]),
         " ".join(["After=network-online.target nvidia-persistenced.service", *after]),
     ]
+
+
+def test_an_address_that_can_be_late_is_waited_for():
+    assert "After=ollama-address@10.9.0.1.service" in order({**SETTINGS, "host": "10.9.0.1"}, gpus=[], interface="wg0").splitlines()
+    assert "ollama-address" not in order(SETTINGS, gpus=[], interface="lo")
 
 
 def test_pauses_grow_where_systemd_can():

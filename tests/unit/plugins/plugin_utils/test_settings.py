@@ -13,6 +13,7 @@ from ansible_collections.llm.host.plugins.plugin_utils._settings import Settings
 DEFAULT = {"name": "default", "port": 11434}
 SETTINGS: dict[str, t.Any] = {
     "instances": [DEFAULT],
+    "bind": "loopback",
     "host": "127.0.0.1",
     "private_networks": [],
     "accept_exposed_api": False,
@@ -58,15 +59,19 @@ def test_defaults_say_what_they_mean_and_leave_the_rest_to_ollama():
         pytest.param({"no_cloud": "no"}, "OLLAMA_NO_CLOUD", "false", id="no-means-false"),
         pytest.param({"keep_alive": -1}, "OLLAMA_KEEP_ALIVE", "-1", id="keep-alive-for-ever"),
         pytest.param({"keep_alive": "1h30m"}, "OLLAMA_KEEP_ALIVE", "1h30m", id="keep-alive-as-a-go-duration"),
-        pytest.param({"host": "::1"}, "OLLAMA_HOST", "[::1]:11434", id="ipv6-loopback-gets-brackets"),
+        pytest.param({"bind": "::1"}, "OLLAMA_HOST", "[::1]:11434", id="ipv6-loopback-gets-brackets"),
         pytest.param(
-            {"host": "10.1.2.3", "private_networks": ["10.0.0.0/8"]},
+            {"bind": "10.1.2.3", "private_networks": ["10.0.0.0/8"]},
             "OLLAMA_HOST",
             "10.1.2.3:11434",
             id="an-address-the-inventory-calls-private",
         ),
         pytest.param(
-            {"host": "0.0.0.0", "accept_exposed_api": True},
+            {"bind": "tailscale", "host": "100.101.102.103"}, "OLLAMA_HOST", "100.101.102.103:11434", id="the-address-that-a-tailnet-gave"
+        ),
+        pytest.param({"bind": "eth1", "host": "fd00::7"}, "OLLAMA_HOST", "[fd00::7]:11434", id="the-address-of-an-interface"),
+        pytest.param(
+            {"bind": "0.0.0.0", "accept_exposed_api": True},
             "OLLAMA_HOST",
             "0.0.0.0:11434",
             id="all-addresses-when-accepted-in-so-many-words",
@@ -91,14 +96,23 @@ def test_a_setting_becomes(changed, name, value):
     [
         pytest.param({"keep_alive": "soon"}, "ollama_keep_alive", id="keep-alive-soon"),
         pytest.param({"keep_alive": ""}, "ollama_keep_alive", id="keep-alive-empty"),
-        pytest.param({"host": "0.0.0.0"}, "ollama_accept_exposed_api", id="all-addresses"),
+        pytest.param({"bind": "0.0.0.0"}, "ollama_accept_exposed_api", id="all-addresses"),
         pytest.param(
-            {"host": "0.0.0.0", "private_networks": ["0.0.0.0/0"]}, "ollama_accept_exposed_api", id="all-addresses-called-private"
+            {"bind": "0.0.0.0", "private_networks": ["0.0.0.0/0"]},
+            "ollama_private_networks[0] is 0.0.0.0/0",
+            id="all-addresses-called-private",
         ),
-        pytest.param({"host": "203.0.113.9"}, "ollama_private_networks", id="a-public-address"),
-        pytest.param({"host": "10.1.2.3", "private_networks": ["10.0.0/x"]}, "ollama_private_networks[0]", id="a-network-that-is-none"),
-        pytest.param({"host": "http://127.0.0.1"}, "ollama_host", id="a-url-for-an-address"),
-        pytest.param({"host": "127.0.0.1:11434"}, "ollama_host", id="a-port-in-the-address"),
+        pytest.param(
+            {"bind": "10.1.2.3", "private_networks": ["10.0.0.0/8", "203.0.113.0/24"]},
+            "of which the internet has addresses",
+            id="a-public-network",
+        ),
+        pytest.param({"bind": "gpu-01.example.com"}, "the name of an interface", id="a-host-name"),
+        pytest.param({"bind": "tailscale", "origins": ["*"]}, "any web page", id="every-page-in-a-private-network"),
+        pytest.param({"bind": "203.0.113.9"}, "ollama_private_networks", id="a-public-address"),
+        pytest.param({"bind": "10.1.2.3", "private_networks": ["10.0.0/x"]}, "ollama_private_networks[0]", id="a-network-that-is-none"),
+        pytest.param({"bind": "http://127.0.0.1"}, "ollama_bind", id="a-url-for-an-address"),
+        pytest.param({"bind": "127.0.0.1:11434"}, "ollama_bind", id="a-port-in-the-address"),
         pytest.param({"models_dir": "models"}, "ollama_models_dir", id="a-relative-store"),
         pytest.param({"num_parallel": 0}, "ollama_num_parallel", id="no-slot"),
         pytest.param({"num_parallel": "four"}, "ollama_num_parallel", id="a-word-for-a-number"),

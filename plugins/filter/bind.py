@@ -1,0 +1,98 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters that find, in the inventory, where a server of a host listens."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.llm.host.plugins.module_utils._bind import LOOPBACK, TAILSCALE, TAILSCALE_INTERFACE, WIREGUARD, in_tailnet, literal
+from ansible_collections.llm.host.plugins.plugin_utils._bind import PENDING
+from ansible_collections.llm.host.plugins.plugin_utils._listen import asks
+from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import DEFAULT_INTERFACE, member_addresses
+
+Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
+Groups = t.Mapping[str, t.Sequence[str]]
+
+
+def bind_options(
+    bind: t.Any,
+    host: str,
+    hostvars: Hostvars,
+    groups: Groups,
+    follows: t.Any = False,
+    networks: t.Sequence[str] | None = None,
+    anywhere: t.Any = False,
+    variable: str = "ollama_bind",
+) -> dict[str, t.Any]:
+    """The option ``bind`` of llm.host.host_preflight for what ``variable`` of ``host`` says.
+
+    ``follows``: whether the roles of private networks run later in this run. ``networks``: those in which an interface's address must lie, unless it may
+    be ``anywhere``.
+    """
+    variables = hostvars[host]
+    written = str(bind).strip()
+    interface = str(variables.get("wireguard_interface", DEFAULT_INTERFACE))
+    addresses = _wireguard(host, variables, groups)
+    return {
+        "variable": variable,
+        "bind": written,
+        "networks": [] if networks is None else [str(network) for network in networks],
+        "named": networks is not None and not boolean(anywhere, strict=False),
+        "interface": interface,
+        "addresses": addresses,
+        "follows": boolean(follows, strict=False) and _member(_network(written, interface, addresses), host, variables, groups),
+    }
+
+
+def bind_address(options: t.Mapping[str, t.Any], bound: t.Mapping[str, t.Any] | None = None) -> str:
+    """The one address to listen on. Of what only the host knows, ``bound`` as llm.host.host_preflight returns it tells; before that, one that no host has."""
+    if bound and bound.get("addresses"):
+        return str(bound["addresses"][0])
+    if options["bind"] in (LOOPBACK, "localhost"):
+        return "127.0.0.1"
+    if options["bind"] in (WIREGUARD, options["interface"]):
+        return str(next(iter(options["addresses"]), PENDING))
+    address = literal(options["bind"])
+    return PENDING if address is None else str(address)
+
+
+def bind_asked(hosts: t.Iterable[str], hostvars: Hostvars) -> list[str]:
+    """Those of ``hosts`` of which only they themselves know where their Ollama listens."""
+    return [host for host in hosts if asks(hostvars[host])]
+
+
+def _network(bind: str, interface: str, addresses: t.Sequence[str]) -> str:
+    """The network in which it lies, as far as the inventory tells."""
+    address = literal(bind)
+    if bind in (WIREGUARD, interface) or str(address) in addresses:
+        return WIREGUARD
+    if bind in (TAILSCALE, TAILSCALE_INTERFACE) or (address is not None and in_tailnet(address)):
+        return TAILSCALE
+    return ""
+
+
+def _member(word: str, host: str, variables: t.Mapping[str, t.Any], groups: Groups) -> bool:
+    if word not in (TAILSCALE, WIREGUARD) or variables.get(f"{word}_state", "present") == "absent":
+        return False
+    return host in groups.get(str(variables.get(f"{word}_group", word)), ())
+
+
+def _wireguard(host: str, variables: t.Mapping[str, t.Any], groups: Groups) -> list[str]:
+    if host not in groups.get(str(variables.get("wireguard_group", WIREGUARD)), ()):
+        return []
+    try:
+        return member_addresses(host, variables)
+    except ValueError as error:
+        raise AnsibleFilterError(f"wireguard_networks or wireguard_addresses of {host} are wrong: {error}.") from error
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"bind_address": bind_address, "bind_asked": bind_asked, "bind_options": bind_options}
