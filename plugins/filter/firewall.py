@@ -10,8 +10,9 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.llm.host.plugins.module_utils._bind import TAILSCALE, TAILSCALE_INTERFACE, WIREGUARD
+from ansible_collections.llm.host.plugins.module_utils._bind import TAILSCALE, TAILSCALE_INTERFACE, TAILSCALE_NETWORKS, WIREGUARD
 from ansible_collections.llm.host.plugins.plugin_utils._listen import ADDRESS, LOOPBACK, listens, reach
+from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import DEFAULT_NETWORKS
 
 Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
 # What each name stands for on the host that is protected; an address stands for itself.
@@ -56,6 +57,20 @@ def firewall_sources(firewall: t.Mapping[str, t.Any], addresses: Addresses) -> l
     """The addresses and networks to let in."""
     found = [address for gateway in firewall["gateways"] for address in _inside(addresses.get(gateway["address"], ()), firewall)]
     return sorted({*found, *(str(entry) for entry in firewall["allow"] if str(entry) not in (TAILSCALE, WIREGUARD))})
+
+
+def firewall_members(firewall: t.Mapping[str, t.Any], addresses: Addresses, wireguard_networks: t.Iterable[str] | None = None) -> list[str]:
+    """The networks from which somebody may reach an instance; none where it listens on loopback."""
+    if reach(str(firewall["bind"]).strip("[] ")) == LOOPBACK:
+        return []
+    networks = {
+        TAILSCALE_INTERFACE: TAILSCALE_NETWORKS,
+        str(firewall["wireguard"]): [str(network) for network in wireguard_networks or DEFAULT_NETWORKS],
+    }
+    members = [network for name in firewall_interfaces({**firewall, "ports": [0]}) for network in networks[name]]
+    # Without the firewall, whoever is in a private network.
+    sources = firewall_sources(firewall, addresses) if firewall["ports"] else [str(network) for network in firewall["networks"]]
+    return sorted({*members, *sources})
 
 
 def _origin(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -144,6 +159,7 @@ class FilterModule:
         return {
             "firewall_gateways": firewall_gateways,
             "firewall_interfaces": firewall_interfaces,
+            "firewall_members": firewall_members,
             "firewall_ports": firewall_ports,
             "firewall_problems": firewall_problems,
             "firewall_sources": firewall_sources,

@@ -15,7 +15,7 @@ import typing as t
 
 __all__ = (
     "ALL", "LOOPBACK", "PRIVATE", "TAILSCALE", "TAILSCALE_INTERFACE", "TAILSCALE_NETWORKS", "WIREGUARD", "WORDS",
-    "BindError", "Bound", "host_addresses", "in_tailnet", "is_private", "literal", "resolve",
+    "BindError", "Bound", "host_addresses", "in_tailnet", "is_private", "literal", "public_addresses", "resolve",
 )  # fmt: skip
 
 ALL, LOOPBACK, TAILSCALE, WIREGUARD = WORDS = ("all", "loopback", "tailscale", "wireguard")
@@ -70,6 +70,12 @@ def host_addresses(output: str) -> dict[str, list[str]]:
         for interface in json.loads(output or "[]")
         if interface.get("ifname")
     }
+
+
+def public_addresses(found: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """Those that are neither loopback nor private."""
+    parsed = [ipaddress.ip_address(address) for addresses in found.values() for address in addresses]
+    return [str(address) for address in parsed if not address.is_loopback and not is_private(address)]
 
 
 def resolve(

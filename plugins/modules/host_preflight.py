@@ -234,7 +234,11 @@ bound:
     pending:
       description: Whether the host is given them later in this run.
       type: bool
-  sample: {addresses: ["10.86.31.7"], interface: wg0, pending: false}
+    public:
+      description: Addresses of the host, wherever O(bind) leads, that are in no private network.
+      type: list
+      elements: str
+  sample: {addresses: ["10.86.31.7"], interface: wg0, pending: false, public: ["203.0.113.7"]}
 selinux:
   description: Whether the kernel runs with SELinux.
   returned: always
@@ -329,7 +333,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llm.host.plugins.module_utils._bind import BindError, host_addresses, resolve
+from ansible_collections.llm.host.plugins.module_utils._bind import BindError, host_addresses, public_addresses, resolve
 from ansible_collections.llm.host.plugins.module_utils._compat import Nvidia, conflicts, driver_in, takeover_conflicts
 from ansible_collections.llm.host.plugins.module_utils._hardware import gpus
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
@@ -416,16 +420,15 @@ def stores_of(module: AnsibleModule, declared: t.Iterable[str]) -> dict[str, lis
 def bound_by(module: AnsibleModule, options: dict[str, t.Any]) -> dict[str, t.Any]:
     tool = module.get_bin_path("ip")
     found = host_addresses(module.run_command([tool, "-json", "address", "show"])[1]) if tool else {}
-    return dataclasses.asdict(
-        resolve(
-            options["variable"],
-            options["bind"],
-            found,
-            networks=options["networks"] if options["named"] else None,
-            wireguard={name: options[name] for name in ("interface", "addresses")},
-            follows=options["follows"],
-        )
+    bound = resolve(
+        options["variable"],
+        options["bind"],
+        found,
+        networks=options["networks"] if options["named"] else None,
+        wireguard={name: options[name] for name in ("interface", "addresses")},
+        follows=options["follows"],
     )
+    return {**dataclasses.asdict(bound), "public": public_addresses(found)}
 
 
 def stale_units(module: AnsibleModule, names: list[str]) -> list[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 import typing as t
 
@@ -218,6 +219,18 @@ def _firewall(result: Result, declared: Result) -> list[Drift]:
     return found
 
 
+def _reach(result: Result, declared: Result) -> list[Drift]:
+    """Who got through from where one should not."""
+    members = [ipaddress.ip_network(network, strict=False) for network in declared["members"]]
+    found = []
+    for entry in result.get("reached") or []:
+        allowed = entry["address"] in declared["addresses"] and any(ipaddress.ip_address(entry["source"]) in network for network in members)
+        if not allowed:
+            expected = f"no answer to {result.get('item', 'others')}, which comes from {entry['source']}"
+            found.append(Drift(f"{entry['address']} port {entry['port']}", expected, "one", "run site.yml, and look for who listens there"))
+    return found
+
+
 def _models(result: Result, declared: Result) -> list[Drift]:
     found = [_model(item) for item in result["models"] if item["action"] != "none"]
     removed = (result.get("orphans") or {}).get("removed")
@@ -371,6 +384,7 @@ READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "directory": _directory,
     "preflight": _preflight,
     "firewall": _firewall,
+    "reach": _reach,
     "models": _models,
     "gpu": _gpu,
     "hardware": _hardware,
@@ -390,6 +404,7 @@ NAMES = {
     "directory": "the directory of the models",
     "preflight": "the host",
     "firewall": "the firewall",
+    "reach": "who reaches Ollama from elsewhere",
     "models": "the models",
     "gpu": "the models in memory",
     "hardware": "the GPUs",

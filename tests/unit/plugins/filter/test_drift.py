@@ -328,3 +328,24 @@ def test_an_entry_can_be_read_by_machines():
             "text": "gpu-01: ollama.service: expected running, found stopped; run site.yml.",
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "source", "texts"),
+    [
+        pytest.param("10.86.0.7", "10.86.0.9", [], id="a-member-at-the-address-that-is-meant"),
+        pytest.param(
+            "10.86.0.7", "10.20.0.9", ["10.86.0.7 port 11434: expected no answer to localhost, which comes from 10.20.0.9"], id="a-stranger"
+        ),
+        pytest.param(
+            "203.0.113.7",
+            "10.86.0.9",
+            ["203.0.113.7 port 11434: expected no answer to localhost, which comes from 10.86.0.9"],
+            id="elsewhere",
+        ),
+    ],
+)
+def test_who_gets_in_from_where_one_should_not(address, source, texts):
+    looked = [{"item": "localhost", "reached": [{"address": address, "port": 11434, "source": source}]}]
+    found = drift({"reach": looked}, "gpu", {"addresses": ["10.86.0.7"], "members": ["10.86.0.0/16"]})
+    assert [entry["text"].removeprefix("gpu: ").partition(", found")[0] for entry in found] == texts

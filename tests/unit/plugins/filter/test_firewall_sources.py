@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.llm.host.plugins.filter.firewall import (
     firewall_gateways,
     firewall_interfaces,
+    firewall_members,
     firewall_ports,
     firewall_problems,
     firewall_sources,
@@ -141,3 +142,21 @@ def test_members_of_a_private_network_are_let_in(changed, interfaces):
 def test_who_is_a_member_need_not_be_found_in_the_inventory():
     assert firewall_problems({**FIREWALL, "bind": "tailscale", "group": [], "gateways": []}, {}) == []
     assert firewall_sources({**FIREWALL, "gateways": [], "allow": ["wireguard", "10.20.0.9"]}, {}) == ["10.20.0.9"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "members"),
+    [
+        pytest.param({}, ["10.20.0.5"], id="the-gateway"),
+        pytest.param({"bind": "wireguard", "gateways": []}, ["10.86.0.0/16"], id="wireguard"),
+        pytest.param(
+            {"bind": "tailscale", "gateways": [], "allow": ["10.20.0.9"]},
+            ["10.20.0.9", "100.64.0.0/10", "fd7a:115c:a1e0::/48"],
+            id="a-tailnet-and-one",
+        ),
+        pytest.param({"ports": []}, ["10.20.0.0/24", "fd00::/64"], id="everybody-in-the-network-without-firewall"),
+        pytest.param({"bind": "loopback", "ports": []}, [], id="nobody-on-loopback"),
+    ],
+)
+def test_who_may_reach_an_instance(changed, members):
+    assert firewall_members({**FIREWALL, **changed}, ADDRESSES, ["10.86.0.0/16"]) == members

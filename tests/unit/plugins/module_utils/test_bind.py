@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._bind import BindError, Bound, host_addresses, is_private, resolve
+from ansible_collections.llm.host.plugins.module_utils._bind import BindError, Bound, host_addresses, is_private, public_addresses, resolve
 
 FOUND = {
     "lo": ["127.0.0.1", "::1"],
@@ -91,6 +91,10 @@ def test_a_host_outside_of_the_network_is_told_to_join():
 def test_what_this_run_brings_up_may_be_missing():
     assert bound("tailscale", {}, follows=True) == Bound((), "tailscale0", pending=True)
     assert bound("wireguard", {}, follows=True) == Bound(("10.86.0.7", "fd86::7"), "wg0")
+
+
+def test_public_is_what_strangers_could_reach():
+    assert public_addresses(FOUND) == ["203.0.113.7", "2001:db8::7"]
 
 
 def test_addresses_of_one_link_and_those_that_are_still_tried_cannot_be_bound_to():

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which TCP sockets of another host answer from here. PRIVATE to the collection: it can change at any time."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import socket
+import typing as t
+
+__all__ = ("Reached", "reached")
+
+AT_ONCE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Reached:
+    """A socket that took a connection, and the address that this host came from."""
+
+    address: str
+    port: int
+    source: str
+
+
+def reached(addresses: t.Iterable[str], ports: t.Iterable[int], timeout: float) -> list[Reached]:
+    """Those that answer within ``timeout`` seconds. Addresses of this host itself are left out: nobody comes to them from elsewhere."""
+    others = [address for address in dict.fromkeys(addresses) if not _own(address)]
+    sockets = [(address, port) for address in others for port in sorted(set(ports))]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        found = pool.map(lambda target: _connect(*target, timeout), sockets)
+    return list(dict.fromkeys(entry for entry in found if entry is not None))
+
+
+def _connect(address: str, port: int, timeout: float) -> Reached | None:
+    try:
+        with socket.create_connection((address, port), timeout) as connection:
+            return Reached(str(connection.getpeername()[0]), port, str(connection.getsockname()[0]))
+    except OSError:
+        return None
+
+
+def _own(address: str) -> bool:
+    try:
+        family, kind, protocol, _name, target = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(target)
+    except OSError:
+        return False
+    return True
