@@ -36,7 +36,10 @@ class Interrupted:
         command = ["ansible-playbook", "-i", "molecule/faults/inventory/interrupted.yml", *playbooks, "--extra-vars", json.dumps(variables)]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "DIE_AFTER_CHANGE_LOG": str(self.log)}
         if deadly:
-            environment |= {"ANSIBLE_CALLBACK_PLUGINS": "molecule/shared/callback_plugins", "ANSIBLE_CALLBACKS_ENABLED": "die_after_change"}
+            environment |= {
+                "ANSIBLE_CALLBACK_PLUGINS": "molecule/shared/callback_plugins",
+                "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,die_after_change",
+            }
         return subprocess.run(
             command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment, start_new_session=True
         )

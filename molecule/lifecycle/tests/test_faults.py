@@ -69,7 +69,10 @@ def test_a_setting_with_which_it_does_not_start_is_taken_back(site, old):
 def test_a_power_cut_at_each_step_leaves_a_whole_version_and_the_next_run_finishes(site, old, new, tmp_path):
     log = tmp_path / "killed-after"
     log.touch()
-    plugins = {"ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule/shared/callback_plugins"), "ANSIBLE_CALLBACKS_ENABLED": "die_after_change"}
+    plugins = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule/shared/callback_plugins"),
+        "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,die_after_change",
+    }
     command = [
         "ansible-playbook",
         "-i",
