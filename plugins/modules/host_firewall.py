@@ -88,115 +88,19 @@ kept:
   sample: [11435]
 """
 
-import contextlib
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llm.host.plugins.module_utils._firewall import (
-    CONFIG,
-    DROP_IN,
-    TABLE,
-    UNIT,
-    UNIT_FILE,
-    Plan,
-    closed_ports,
-    drop_in,
-    make_plan,
-    ruleset,
-    unit_file,
-)
-from ansible_collections.llm.host.plugins.module_utils._host_file import HostFile, read_text
+from ansible_collections.llm.host.plugins.module_utils._firewall import TABLE, closed_ports, ruleset
+from ansible_collections.llm.host.plugins.module_utils._host_file import read_text
 from ansible_collections.llm.host.plugins.module_utils._listeners import reachable
-from ansible_collections.llm.host.plugins.module_utils._units import UnitError, Units
-
-EMPTIED_BY = "nftables.service"
-
-
-class Firewall:
-    """The table in the kernel, the unit that loads it, and their files."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self._run = module.run_command
-        self._nft = module.get_bin_path("nft") or ""
-
-    @property
-    def installed(self) -> bool:
-        return bool(self._nft)
-
-    def ensure(
-        self, ports: t.Collection[int], sources: t.Sequence[str], interfaces: t.Sequence[str], *, check_mode: bool
-    ) -> dict[str, t.Any]:
-        """Make it so, but in check mode; returns what a module returns."""
-        text, nft = ruleset(ports, sources, interfaces), self._nft or "/usr/sbin/nft"
-        # The rules last: they say which ports are closed, also to the run after one that was killed.
-        files = [HostFile(DROP_IN, drop_in(nft)), HostFile(UNIT_FILE, unit_file(nft)), HostFile(CONFIG, text)]
-        table, wanted_table = self._table(), self._tried(text) if ports else ""
-        unit = Units(self._run).states([UNIT])[0]
-        plan = make_plan(
-            wanted=bool(ports),
-            differing=[file.path for file in files if ports and file.differs()],
-            existing=[file.path for file in files if os.path.lexists(file.path)],
-            enabled=unit.enabled,
-            running=unit.running,
-            table=table,
-            wanted_table=wanted_table,
-        )
-        diff = [_diff(file.path, read_text(file.path) or "", file.content) for file in files if file.path in plan.write]
-        diff += [_diff(path, read_text(path) or "", "") for path in plan.remove]
-        if table != wanted_table:
-            diff.append(_diff(f"table {TABLE}", table, wanted_table))
-        if not check_mode:
-            self._apply(plan, files)
-        return {"changed": plan.changed, "actions": plan.actions, "diff": diff}
-
-    def _table(self) -> str:
-        """The rules that the kernel has, as nft prints them; empty where there are none."""
-        if not self._nft:
-            return ""
-        code, output = self._run([self._nft, "--stateless", "list", "table", *TABLE.split()])[:2]
-        return output if code == 0 else ""
-
-    def _tried(self, text: str) -> str:
-        """The same of a ruleset that is loaded where nothing else is: each version of nft prints rules in its own way."""
-        if not self._nft:
-            return ""
-        script = f"{self._nft} -f - && {self._nft} --stateless list table {TABLE}"
-        return self._must("unshare", "--net", "sh", "-c", script, data=text)
-
-    def _apply(self, plan: Plan, files: t.Sequence[HostFile]) -> None:
-        for file in files:
-            if file.path in plan.write:
-                file.write()
-        if plan.disable:
-            self._must("systemctl", "disable", "--now", UNIT)
-        if plan.drop and self._table():
-            self._must(self._nft, f"delete table {TABLE}")
-        for path in plan.remove:
-            os.unlink(path)
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(path))
-        if plan.write or plan.remove or any(unit.needs_reload for unit in Units(self._run).states([UNIT, EMPTIED_BY])):
-            self._must("systemctl", "daemon-reload")
-        if plan.enable:
-            self._must("systemctl", "enable", UNIT)
-        if plan.start or plan.load:
-            self._must("systemctl", "start" if plan.start else "reload", UNIT)
-
-    def _must(self, *command: str, data: str | None = None) -> str:
-        code, output, error = self._run(list(command), data=data)
-        if code != 0:
-            raise UnitError(f"{' '.join(command)} failed: {error.strip() or output.strip()}")
-        return str(output)
-
-
-def _diff(name: str, before: str, after: str) -> dict[str, str]:
-    return {"before_header": name, "after_header": name, "before": before, "after": after}
+from ansible_collections.llm.host.plugins.module_utils._nftables import KeptTable
+from ansible_collections.llm.host.plugins.module_utils._units import UnitError
 
 
 def ports_to_keep(params: t.Mapping[str, t.Any]) -> set[int]:
-    closed = closed_ports(read_text(CONFIG)) - set(params["ports"])
+    closed = closed_ports(read_text(TABLE.config)) - set(params["ports"])
     if params["keep"] == "listening":
         return reachable(closed - set(params["leave"]))
     return set(closed) if params["keep"] == "all" else set()
@@ -214,16 +118,19 @@ def main() -> None:
         supports_check_mode=True,
     )
     module.run_command_environ_update = {"LANG": "C", "LC_ALL": "C"}
-    firewall = Firewall(module)
+    firewall = KeptTable(TABLE, run=module.run_command, nft=module.get_bin_path("nft"))
     try:
         kept = ports_to_keep(module.params)
         ports = {*module.params["ports"], *kept}
         if ports and not firewall.installed and not module.check_mode:
             module.fail_json(msg="nft is not on this host: install Debian's package nftables first.")
-        result = firewall.ensure(ports, module.params["sources"], module.params["interfaces"], check_mode=module.check_mode)
+        text = ruleset(ports, module.params["sources"], module.params["interfaces"]) if ports else ""
+        look = firewall.look(text)
+        if not module.check_mode:
+            firewall.apply(look.plan, text)
     except (UnitError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(kept=sorted(kept), **result)
+    module.exit_json(kept=sorted(kept), **look.as_result())
 
 
 if __name__ == "__main__":

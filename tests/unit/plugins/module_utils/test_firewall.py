@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._firewall import CONFIG, Plan, closed_ports, make_plan, ruleset
+from ansible_collections.llm.host.plugins.module_utils._firewall import closed_ports, ruleset
 
 TABLE = """\
 table inet llm_host {
@@ -23,7 +23,6 @@ table inet llm_host {
     }
 }
 """
-STATE = {"wanted": True, "differing": [], "existing": [CONFIG], "enabled": True, "running": True, "table": TABLE, "wanted_table": TABLE}
 
 
 def test_the_ruleset_takes_the_place_of_the_table_at_once():
@@ -57,37 +56,3 @@ def test_a_source_that_is_no_address_is_refused(source):
 )
 def test_closed_ports(text, ports):
     assert closed_ports(text) == ports
-
-
-@pytest.mark.parametrize(
-    ("state", "plan"),
-    [
-        pytest.param({}, Plan(), id="as-wanted"),
-        pytest.param(
-            {"differing": [CONFIG], "existing": [], "enabled": False, "running": False, "table": ""},
-            Plan(write=(CONFIG,), enable=True, start=True), id="a-virgin-host",
-        ),
-        pytest.param({"differing": [CONFIG], "table": "other"}, Plan(write=(CONFIG,), load=True), id="other-ports"),
-        pytest.param({"table": "other"}, Plan(load=True), id="a-run-was-killed-before-it-was-loaded"),
-        pytest.param({"table": ""}, Plan(load=True), id="somebody-flushed-it"),
-        pytest.param({"differing": [CONFIG]}, Plan(write=(CONFIG,)), id="only-a-comment-changed"),
-        pytest.param({"running": False}, Plan(start=True), id="somebody-stopped-the-unit"),
-        pytest.param(
-            {"wanted": False, "wanted_table": ""}, Plan(disable=True, drop=True, remove=(CONFIG,)), id="not-wanted-any-more"
-        ),
-        pytest.param(
-            {"wanted": False, "wanted_table": "", "enabled": False, "running": False, "table": ""}, Plan(remove=(CONFIG,)),
-            id="a-run-was-killed-while-it-removed",
-        ),
-        pytest.param(
-            {"wanted": False, "wanted_table": "", "existing": [], "enabled": False, "running": False, "table": ""}, Plan(), id="never-there"
-        ),
-    ],
-)  # fmt: skip
-def test_plan(state, plan):
-    assert make_plan(**{**STATE, **state}) == plan
-
-
-def test_the_actions_are_in_the_order_in_which_they_are_done():
-    assert Plan(write=(CONFIG,), enable=True, start=True).actions == ["write", "enable", "start"]
-    assert not Plan().changed
