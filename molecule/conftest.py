@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import re
 import subprocess
 import typing as t
 import urllib.request
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+from hosts import Run
 from load import ROOT, address
 
 _AnsibleCollectionFinder(paths=[str(ROOT / ".collections")])._install()
@@ -70,23 +69,6 @@ def upstream() -> t.Iterator[Upstream]:
     upstream = Upstream(f"http://{address('llm-host-upstream')}")
     yield upstream
     upstream.reset()
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What a run of a playbook printed, and how many tasks it says changed something, by host."""
-
-    output: str
-    code: int
-
-    @property
-    def changed(self) -> dict[str, int]:
-        return {host: int(count) for host, count in re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", self.output, re.MULTILINE)}
-
-    @property
-    def failures(self) -> list[str]:
-        """What each failed task says."""
-        return [json.loads(result)["msg"] for result in re.findall(r"^(?:fatal|failed): .*? => (\{.*\})$", self.output, re.MULTILINE)]
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import functools
 import re
 import typing as t
 
@@ -206,7 +207,7 @@ def _preflight(result: Result, declared: Result) -> list[Drift]:
     return found
 
 
-def _firewall(result: Result, declared: Result) -> list[Drift]:
+def _firewall(result: Result, declared: Result, unit: str = "llm-host-firewall.service") -> list[Drift]:
     found, actions = [], result["actions"]
     for diff in result["diff"]:
         if diff["before_header"].startswith("table "):
@@ -215,7 +216,7 @@ def _firewall(result: Result, declared: Result) -> list[Drift]:
         else:
             found.append(_file(diff))
     if "enable" in actions or "start" in actions:
-        found.append(Drift("llm-host-firewall.service", "enabled and running", "not enabled" if "enable" in actions else "stopped"))
+        found.append(Drift(unit, "enabled and running", "not enabled" if "enable" in actions else "stopped"))
     return found
 
 
@@ -385,6 +386,7 @@ READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "preflight": _preflight,
     "firewall": _firewall,
     "reach": _reach,
+    "ingress": functools.partial(_firewall, unit="llm-host-ingress.service"),
     "models": _models,
     "gpu": _gpu,
     "hardware": _hardware,
@@ -405,6 +407,7 @@ NAMES = {
     "preflight": "the host",
     "firewall": "the firewall",
     "reach": "who reaches Ollama from elsewhere",
+    "ingress": "the firewall of the whole host",
     "models": "the models",
     "gpu": "the models in memory",
     "hardware": "the GPUs",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import testinfra
+from hosts import throwaway
 from load import Place, Pool, address
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Endpoint
@@ -51,6 +52,12 @@ class Fleet(Pool):
 @pytest.fixture(scope="session")
 def site() -> Fleet:
     return Fleet()
+
+
+@pytest.fixture(scope="session")
+def stranger() -> t.Iterator[str]:
+    """A host of the same network that nobody knows."""
+    yield from throwaway("stranger", "debian13")
 
 
 @pytest.fixture

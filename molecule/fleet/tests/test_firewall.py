@@ -5,66 +5,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import typing as t
 
 import pytest
 import testinfra
-from load import ROOT, address
+from hosts import call, leave, listen, reaches, restart, sh, throwaway
+from load import address
 
 GPU, EDGE = "gpu-02", "fleet-edge"
 PORTS = (11434, 11444)
 FREE = 8099
 RULES = "/etc/llm-host/firewall.nft"
-CONNECT = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
-    print("open")
-except ConnectionRefusedError:
-    print("refused")
-"""
-
-
-def sh(name: str, *command: str) -> str:
-    return subprocess.run(["docker", "exec", name, *command], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def listen(name: str, port: int) -> None:
-    sh(name, "sh", "-c", f"setsid python3 -m http.server --bind 0.0.0.0 {port} >/dev/null 2>&1 </dev/null &")
-    sh(name, "timeout", "10", "sh", "-c", f"until ss -Hltn sport = {port} | grep -q .; do sleep 0.1; done")
-
-
-def leave(name: str, port: int) -> None:
-    sh(name, "pkill", "-f", f"http.server --bind 0.0.0.0 {port}")
-    sh(name, "timeout", "10", "sh", "-c", f"while ss -Hltn sport = {port} | grep -q .; do sleep 0.1; done")
-
-
-def reaches(name: str, target: str, port: int) -> str:
-    return sh(name, "python3", "-c", CONNECT, address(target), str(port))
-
-
-def throwaway(name: str, image: str) -> t.Iterator[str]:
-    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)
-    subprocess.run([ROOT / "tests/lab/lab", "run", name, image, "--network", "llm-host-lab"], check=True)
-    yield name
-    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def stranger() -> t.Iterator[str]:
-    yield from throwaway("stranger", "debian13")
 
 
 @pytest.fixture(scope="module", params=["debian12", "debian13"])
 def walled(request) -> t.Iterator[str]:
     """A host of the test's own: when nftables is emptied there, the engine's resolver goes with it."""
-    for name in throwaway(f"walled-{request.param}", request.param):
-        sh(name, "sh", "-c", "apt-get update -qq && apt-get install -y -qq --no-install-recommends nftables >/dev/null 2>&1")
-        for port in (*PORTS, FREE):
-            listen(name, port)
+    for name in throwaway(f"walled-{request.param}", request.param, "nftables"):
+        listen(name, *PORTS, FREE)
         yield name
 
 
@@ -77,12 +35,8 @@ class Closed(t.NamedTuple):
 
 
 def close(name: str, *options: str, **arguments: t.Any) -> Closed:
-    command = ["ansible", name, "-i", f"{name},", "-c", "community.docker.docker", "-u", "root", *options]
-    command += ["-m", "llm.host.host_firewall", "-a", json.dumps(arguments)]
-    environment = {**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "0"}
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads(done.stdout[done.stdout.index("=> {") + 3 : done.stdout.rindex("}") + 1])
+    ok, result = call(name, "host_firewall", *options, **arguments)
+    assert ok, result["msg"]
     return Closed(result["changed"], result["actions"], result["kept"])
 
 
@@ -167,9 +121,8 @@ def test_a_table_that_somebody_changed_is_put_back_and_other_tables_stay(walled,
 
 
 def test_it_is_there_after_a_boot(walled, stranger):
-    subprocess.run(["docker", "restart", "--time", "30", walled], check=True, capture_output=True)
-    for port in (*PORTS, FREE):
-        listen(walled, port)
+    restart(walled)
+    listen(walled, *PORTS, FREE)
     assert [reaches(stranger, walled, port) for port in (*PORTS, FREE)] == ["refused", "refused", "open"]
 
 

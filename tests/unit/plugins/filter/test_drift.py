@@ -182,6 +182,12 @@ def test_what_is_as_declared_has_no_sentence(kind, result):
             id="the-table-was-flushed",
         ),
         pytest.param(
+            "ingress",
+            {"actions": ["start"], "diff": []},
+            ["llm-host-ingress.service: expected enabled and running, found stopped; run site.yml."],
+            id="somebody-stopped-the-firewall-of-the-host",
+        ),
+        pytest.param(
             "models",
             model("pull", before=None, reason="it is missing"),
             ["model tiny:latest: expected a model, found nothing; run models.yml, or site.yml."],

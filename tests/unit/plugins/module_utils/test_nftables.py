@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._nftables import Plan, make_plan
+from ansible_collections.llm.host.plugins.module_utils._nftables import Plan, Table, make_plan
 
 CONFIG, TABLE = "/etc/llm-host/rules.nft", "table inet rules {\n}\n"
 STATE = {"wanted": True, "differing": [], "existing": [CONFIG], "enabled": True, "running": True, "table": TABLE, "wanted_table": TABLE}
@@ -44,3 +44,11 @@ def test_plan(state, plan):
 def test_the_actions_are_in_the_order_in_which_they_are_done():
     assert Plan(write=(CONFIG,), enable=True, start=True).actions == ["write", "enable", "start"]
     assert not Plan().changed
+
+
+def test_every_table_has_files_of_its_own_and_the_rules_come_last():
+    one, other = (Table(name, f"/etc/{name}.nft", f"{name}.service", f"{name}.conf", "What it is") for name in ("one", "other"))
+    files = one.files("/usr/sbin/nft", "rules")
+    assert not {file.path for file in files} & {file.path for file in other.files("/usr/sbin/nft", "rules")}
+    assert (files[-1].path, files[-1].content) == ("/etc/one.nft", "rules")
+    assert all("/usr/sbin/nft -f /etc/one.nft\n" in file.content for file in files[:-1])
