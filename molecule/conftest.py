@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
-from hosts import Run
+from lab_hosts import Run
 from load import ROOT, address
 
 _AnsibleCollectionFinder(paths=[str(ROOT / ".collections")])._install()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import testinfra
-from hosts import throwaway
+from lab_hosts import throwaway
 from load import Place, Pool, address
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Endpoint

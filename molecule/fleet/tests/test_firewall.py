@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 import testinfra
-from hosts import call, leave, listen, reaches, restart, sh, throwaway
+from lab_hosts import call, leave, listen, reaches, restart, sh, throwaway
 from load import address
 
 GPU, EDGE = "gpu-02", "fleet-edge"

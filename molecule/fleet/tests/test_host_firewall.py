@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from hosts import PLAIN, Run, call, listen, reaches, restart, sh, throwaway
+from lab_hosts import PLAIN, Run, call, listen, reaches, restart, sh, throwaway
 from load import ROOT, address
 
 SSH, DECLARED, OTHER, LOCAL = 22, 8443, 9100, 8098
