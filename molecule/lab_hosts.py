@@ -82,7 +82,14 @@ class Run:
     @property
     def failures(self) -> list[str]:
         """What each failed task says."""
-        return [json.loads(result)["msg"] for result in re.findall(r"^(?:fatal|failed): .*? => (\{.*\})$", self.output, re.MULTILINE)]
+        return [text for texts in self.failures_by_host.values() for text in texts]
+
+    @property
+    def failures_by_host(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for host, result in re.findall(r"^(?:fatal|failed): \[(\S+?)\].*? => (\{.*\})$", self.output, re.MULTILINE):
+            found.setdefault(host, []).append(json.loads(result)["msg"])
+        return found
 
 
 class Call(t.NamedTuple):
