@@ -11,11 +11,12 @@ import re
 import typing as t
 from pathlib import Path
 
-__all__ = ("Listener", "connected", "listeners", "reachable")
+__all__ = ("Listener", "addresses_of", "all_or_some", "connected", "listeners", "reachable")
 
 ESTABLISHED, LISTEN = "01", "0A"
 # The kernel writes an address as numbers of 32 bits, each with its last byte first: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104.
 LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
+EVERYWHERE = frozenset({"0.0.0.0", "::"})
 UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket))(?:/|$)")
 
 
@@ -38,9 +39,13 @@ class Listener:
 
 
 def listeners(
-    *, ports: t.Collection[int], units: t.Mapping[int, t.Collection[str]] | None = None, proc: Path = Path("/proc")
+    *,
+    ports: t.Collection[int],
+    addresses: t.Collection[str] = (),
+    units: t.Mapping[int, t.Collection[str]] | None = None,
+    proc: Path = Path("/proc"),
 ) -> list[Listener]:
-    """One Listener for each of ``ports`` that is in use, by port.
+    """One Listener for each of ``ports`` that is in use, by port; at one of ``addresses``, or at any where none is given.
 
     ``units`` says which units are expected at a port. It decides where the kernel does not let root see whose socket it is, as in
     containers: then a process of such a unit which runs as the socket's user is taken for the owner.
@@ -48,8 +53,9 @@ def listeners(
     sockets: dict[str, tuple[int, int]] = {}
     for table in ("net/tcp", "net/tcp6"):
         for fields in _sockets(proc / table):
-            port = int(fields[1].rpartition(":")[2], 16)
-            if fields[3] == LISTEN and port in ports:
+            address, _colon, number = fields[1].rpartition(":")
+            port = int(number, 16)
+            if fields[3] == LISTEN and port in ports and (not addresses or _written(address) in {*addresses, *EVERYWHERE}):
                 sockets[fields[9]] = (port, int(fields[7]))
     if not sockets:
         return []
@@ -60,6 +66,22 @@ def listeners(
         # One Listener a port: a server that listens on IPv4 and IPv6, or forked workers, are one owner.
         found[port] = owners.get(inode) or _likely_owner(port, uid, (units or {}).get(port, ()), processes)
     return [found[port] for port in sorted(found)]
+
+
+def addresses_of(ports: t.Collection[int], proc: Path = Path("/proc")) -> set[str]:
+    """The addresses at which somebody listens on one of ``ports``."""
+    return {
+        _written(address)
+        for table in ("net/tcp", "net/tcp6")
+        for fields in _sockets(proc / table)
+        for address, _colon, port in [fields[1].rpartition(":")]
+        if fields[3] == LISTEN and int(port, 16) in ports
+    }
+
+
+def all_or_some(have: t.Collection[str], want: t.Collection[str]) -> bool:
+    """Whether one of both is all addresses, and the other is not. ``want`` is all when it is empty, ``have`` is nothing then."""
+    return bool(have) and bool(EVERYWHERE & {*have}) is bool(want)
 
 
 def reachable(ports: t.Collection[int], proc: Path = Path("/proc")) -> set[int]:

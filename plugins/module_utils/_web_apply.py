@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 
 from ansible_collections.llm.host.plugins.module_utils._host_file import HostFile, read_text
+from ansible_collections.llm.host.plugins.module_utils._listeners import addresses_of, all_or_some
 from ansible_collections.llm.host.plugins.module_utils._web_engines import Engine, EngineError
 from ansible_collections.llm.host.plugins.module_utils._web_server import Loaded, Plan, digest_of, files_of, is_loaded, make_plan
 
@@ -56,7 +57,8 @@ class Wanted:
     """What a server is to run with.
 
     ``files`` are written, the engine's configuration among them; ``watch`` are files that it reads besides; ``reloaded`` are files that another
-    program replaces and then has loaded; ``pending`` are those of both that this run wrote or would have written.
+    program replaces and then has loaded; ``pending`` are those of both that this run wrote or would have written; ``absent`` are files that are no part of it
+    any more; ``addresses`` are those at which it listens on ``ports``, none for all.
     """
 
     files: t.Sequence[HostFile]
@@ -64,8 +66,11 @@ class Wanted:
     reloaded: t.Sequence[str] = ()
     pending: t.Sequence[str] = ()
     disable: t.Sequence[str] = ()
+    absent: t.Sequence[str] = ()
     access: t.Sequence[Access] = ()
     keys: t.Sequence[str] = ()
+    ports: t.Sequence[int] = ()
+    addresses: t.Sequence[str] = ()
 
 
 class Server:
@@ -89,7 +94,10 @@ class Server:
             and is_loaded(service=service, known=read_note(self.note), digest=digest, changed_at=changed_at)
             and (not wanted.reloaded or self.engine.loaded_at(service) > on_disk(wanted.reloaded)[1]),
             write=[file.path for file in written],
+            remove=[path for path in wanted.absent if os.path.lexists(path)],
             ours=self.engine.started_as_wanted(service, [file.path for file in written]),
+            # One address cannot be had besides all, nor all besides one, as long as the old sockets are open.
+            moves=all_or_some(addresses_of(wanted.ports), wanted.addresses),
             protect=[item.path for item in wanted.access if not item.given()],
             disable=[link for link in wanted.disable if os.path.islink(link)],
             retire=self.other is not None and self.other.is_ours,
@@ -114,6 +122,10 @@ class Server:
                 self._replace([file for file in files if file.path in plan.write])
             elif plan.start or plan.restart or plan.reload:
                 self._check(self.engine.config)
+        for path in plan.remove:
+            os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(path))
         if plan.enable:
             self.engine.enable()
         if self.other is not None and plan.retire:

@@ -23,6 +23,7 @@ GATEWAY = "/etc/llm-gateway"
 NGINX_CONFIG = "/etc/nginx/nginx.conf"
 # What was in its place before ours, the package's or somebody's. That there is one says that nginx is ours.
 NGINX_KEPT = f"{NGINX_CONFIG}.before-llm-host"
+NGINX_UNIT = "/etc/systemd/system/nginx.service.d/50-llm-host.conf"
 NGINX_SITE = "/etc/nginx/sites-available/default"
 NGINX_SITE_LINK = "/etc/nginx/sites-enabled/default"
 NGINX_LOG = "/var/log/nginx/error.log"
@@ -120,6 +121,13 @@ class Engine:
         self.systemctl("disable", self.unit)
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def _forget_drop_in(self) -> None:
+        if os.path.lexists(self.drop_in):
+            os.unlink(self.drop_in)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(self.drop_in))
+            self.systemctl("daemon-reload")
+
     def enable(self) -> None:
         self.systemctl("enable", self.unit)
 
@@ -161,6 +169,7 @@ class Nginx(Engine):
     key_group = "root"
     key_mode = 0o600
     trace = NGINX_KEPT
+    drop_in = NGINX_UNIT
 
     def loaded_at(self, service: Service) -> float:
         return max(map(_started, _workers(service.pid)), default=0.0)
@@ -184,6 +193,7 @@ class Nginx(Engine):
     def forget(self) -> None:
         super().forget()
         os.replace(NGINX_KEPT, self.config)
+        self._forget_drop_in()
 
     def serves_others(self) -> bool:
         if not self.installed:
@@ -207,6 +217,9 @@ class Nginx(Engine):
     def _load(self, verb: str, timeout: int, *, before: frozenset[int]) -> None:
         """nginx says neither that it took a new configuration nor that it did not: new workers and its log do."""
         log_size = os.path.getsize(NGINX_LOG) if os.path.exists(NGINX_LOG) else 0
+        # What a drop-in of ours says concerns the next start.
+        if self.service().stale:
+            self.systemctl("daemon-reload")
         code, output, error = self._run(["systemctl", verb, self.unit])
         deadline = time.monotonic() + timeout
         while code == 0 and time.monotonic() < deadline:
@@ -255,10 +268,7 @@ class Caddy(Engine):
 
     def forget(self) -> None:
         super().forget()
-        os.unlink(CADDY_UNIT)
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(CADDY_UNIT))
-        self.systemctl("daemon-reload")
+        self._forget_drop_in()
 
     def is_taken(self, service: Service) -> bool:
         return self.is_ours or self.directory in _title(service.pid)

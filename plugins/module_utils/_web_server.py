@@ -47,6 +47,7 @@ class Plan:
     protect: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
     enable: bool = False
     retire: bool = False
     start: bool = False
@@ -63,22 +64,26 @@ def make_plan(
     service: Service,
     loaded: bool,
     write: t.Iterable[str],
+    remove: t.Iterable[str] = (),
     ours: bool = True,
+    moves: bool = False,
     disable: t.Iterable[str] = (),
     protect: t.Iterable[str] = (),
     retire: bool = False,
 ) -> Plan:
     """Decide from the state alone, so that a run which was killed half-way is finished by the next one.
 
-    ``ours`` says whether what runs was started with the unit files that are wanted; only a restart brings new ones.
+    ``ours`` says whether what runs was started with the unit files that are wanted; only a restart brings new ones. ``moves`` says whether what is to be
+    loaded listens where a reload cannot lead.
     """
-    files, links = tuple(write), tuple(disable)
-    stale = bool(files or links) or not loaded
-    restart = service.active and not ours
+    files, links, gone = tuple(write), tuple(disable), tuple(remove)
+    stale = bool(files or links or gone) or not loaded
+    restart = service.active and (not ours or (stale and moves))
     return Plan(
         protect=tuple(protect),
         disable=links,
         write=files,
+        remove=gone,
         enable=not service.enabled,
         retire=retire,
         start=not service.active,

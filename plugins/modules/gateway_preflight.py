@@ -40,6 +40,44 @@ options:
     type: list
     elements: int
     default: []
+  bind:
+    description:
+      - Where it is to listen, for RV(bound); at all addresses when empty. An address that the host does not have is an error, and so is an interface without a
+        private one. Programs at O(ports) of other addresses do not matter then.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      bind:
+        description: V(loopback), V(tailscale), V(wireguard), an address, or the name of an interface.
+        type: str
+        required: true
+      variable:
+        description: The variable that says so, for the error message.
+        type: str
+        required: true
+      networks:
+        description: Networks in which addresses of an interface must lie where O(bind[].named) is set.
+        type: list
+        elements: str
+        default: []
+      named:
+        description: Whether only addresses in O(bind[].networks) are taken of an interface, and not each private one.
+        type: bool
+        default: true
+      interface:
+        description: The interface of WireGuard.
+        type: str
+        default: wg0
+      addresses:
+        description: The addresses of the host in the network of WireGuard.
+        type: list
+        elements: str
+        default: []
+      follows:
+        description: Whether the private network is set up later in this run, so that an address that is missing is no error.
+        type: bool
+        default: false
   settings:
     description: The variables in which another port can be said, for the sentence when one is taken.
     type: list
@@ -95,6 +133,22 @@ ipv6:
   returned: success
   type: bool
   sample: true
+bound:
+  description: Where O(bind) leads on this host.
+  returned: success
+  type: dict
+  contains:
+    addresses:
+      description: The addresses, none where O(bind) is empty or they are not known yet.
+      type: list
+      elements: str
+    unknown:
+      description: Whether there are more, which are not known yet.
+      type: bool
+    pending:
+      description: Whether the host is given some of them later in this run.
+      type: bool
+  sample: {addresses: ["10.86.31.7"], unknown: false, pending: false}
 texts:
   description: Content of each of O(texts), empty where there is no such file.
   returned: success
@@ -114,6 +168,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llm.host.plugins.module_utils._bind import BindError, host_addresses, resolve
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
 
 VERSION_ARGUMENTS = {"nginx": "-v", "haproxy": "-v"}
@@ -125,6 +180,18 @@ def main() -> None:
             "program": {"type": "str", "default": "nginx"},
             "replaces": {"type": "dict", "default": {}},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "bind": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    **{name: {"type": "str", "required": True} for name in ("bind", "variable")},
+                    **{name: {"type": "list", "elements": "str", "default": []} for name in ("networks", "addresses")},
+                    "named": {"type": "bool", "default": True},
+                    "interface": {"type": "str", "default": "wg0"},
+                    "follows": {"type": "bool", "default": False},
+                },
+            },
             "settings": {"type": "list", "elements": "str", "default": ["gateway_port", "gateway_http_port"]},
             "packages": {"type": "list", "elements": "str", "default": []},
             "texts": {"type": "list", "elements": "path", "default": []},
@@ -136,7 +203,12 @@ def main() -> None:
     role = settings[0].partition("_")[0]
     expected = {program, *(other for other, path in module.params["replaces"].items() if os.path.lexists(path))}
     units = [f"{name}.service" for name in expected]
-    for listener in listeners(ports=module.params["ports"], units=dict.fromkeys(module.params["ports"], units)):
+    try:
+        bound = bound_by(module, module.params["bind"])
+    except BindError as error:
+        module.fail_json(msg=str(error))
+    here = {"addresses": bound["addresses"], "units": dict.fromkeys(module.params["ports"], units)}
+    for listener in [] if bound["pending"] else listeners(ports=module.params["ports"], **here):
         if listener.program not in expected:
             module.fail_json(
                 msg=f"Port {listener.port} of this host is taken by {listener.described()}, and the {role} needs it for {program}: "
@@ -148,9 +220,30 @@ def main() -> None:
         version=version_of(module, program),
         system=system_of(read("/etc/os-release")),
         ipv6=os.path.exists("/proc/net/if_inet6"),
+        bound=bound,
         texts={path: read(path) for path in module.params["texts"]},
         existing=[path for path in module.params["paths"] if os.path.exists(path)],
     )
+
+
+def bound_by(module: AnsibleModule, entries: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+    tool = module.get_bin_path("ip")
+    found = host_addresses(module.run_command([tool, "-json", "address", "show"])[1]) if entries and tool else {}
+    there = {"127.0.0.1", *(address for addresses in found.values() for address in addresses)}
+    results = [
+        resolve(
+            entry["variable"],
+            entry["bind"],
+            found,
+            networks=entry["networks"] if entry["named"] else None,
+            wireguard={name: entry[name] for name in ("interface", "addresses")},
+            follows=entry["follows"],
+        )
+        for entry in entries
+    ]
+    wanted = list(dict.fromkeys(address for result in results for address in result.addresses))
+    unknown = any(result.pending for result in results)
+    return {"addresses": wanted, "unknown": unknown, "pending": unknown or not there.issuperset(wanted)}
 
 
 def missing_packages(module: AnsibleModule, packages: t.Sequence[str]) -> list[str]:

@@ -84,6 +84,23 @@ options:
     type: list
     elements: path
     default: []
+  absent:
+    description: Files that may be left of another configuration, such as a drop-in of the unit, and go once the new one is accepted.
+    type: list
+    elements: path
+    default: []
+  ports:
+    description: The TCP ports on which the configuration has it listen, for O(addresses).
+    type: list
+    elements: int
+    default: []
+  addresses:
+    description:
+      - The addresses at which the configuration has it listen, none for all of them.
+      - When it listens at all addresses now and is to listen at some, or the other way round, it is restarted, since a reload cannot do that.
+    type: list
+    elements: str
+    default: []
   logs:
     description:
       - Log files that only members of the group C(adm) may read besides the web server, which itself would make them readable for everybody.
@@ -118,7 +135,7 @@ RETURN = r"""
 actions:
   description:
     - What was done, or would be in check mode.
-    - Any of V(protect), V(disable), V(write), V(enable), V(retire), V(start), V(restart), V(reload).
+    - Any of V(protect), V(disable), V(write), V(remove), V(enable), V(retire), V(start), V(restart), V(reload).
   type: list
   elements: str
   returned: success
@@ -158,6 +175,9 @@ def main() -> None:
             "reloaded": {"type": "list", "elements": "path", "default": []},
             "pending": {"type": "list", "elements": "path", "default": []},
             "disable": {"type": "list", "elements": "path", "default": []},
+            "absent": {"type": "list", "elements": "path", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
+            "addresses": {"type": "list", "elements": "str", "default": []},
             "logs": {"type": "list", "elements": "path", "default": []},
             "keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "url": {"type": "str", "default": ""},
@@ -176,7 +196,7 @@ def main() -> None:
     wanted = Wanted(
         files=[HostFile(entry["path"], entry["content"]) for entry in params["files"]] + [HostFile(engine.config, params["config"])],
         access=access + key_access(engine, params["keys"]),
-        **{option: params[option] for option in ("watch", "reloaded", "pending", "disable", "keys")},
+        **{option: params[option] for option in ("watch", "reloaded", "pending", "disable", "absent", "keys", "ports", "addresses")},
     )
     server = Server(engine, other=other, note=NOTE)
     try:

@@ -9,7 +9,14 @@ import socket
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._listeners import Listener, connected, listeners, reachable
+from ansible_collections.llm.host.plugins.module_utils._listeners import (
+    Listener,
+    addresses_of,
+    all_or_some,
+    connected,
+    listeners,
+    reachable,
+)
 
 
 def test_a_real_listener_is_found_with_its_process():
@@ -53,6 +60,40 @@ def test_a_process_of_the_expected_unit_is_the_owner_where_sockets_cannot_be_see
 def test_a_process_of_another_unit_is_not(recorded):
     (recorded / "812" / "fd" / "3").unlink()
     assert listeners(ports={11434}, units={11434: ["ollama.service"]}, proc=recorded) == [Listener(port=11434)]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "found"),
+    [
+        pytest.param([], [OWNER], id="at-any"),
+        pytest.param(["10.0.0.1", "127.0.0.1"], [OWNER], id="at-one-of-these"),
+        pytest.param(["10.0.0.1"], [], id="at-another"),
+    ],
+)
+def test_who_listens_at_another_address_does_not_matter(recorded, addresses, found):
+    assert listeners(ports={11434}, addresses=addresses, proc=recorded) == found
+
+
+def test_who_listens_at_all_addresses_listens_at_each(recorded):
+    (recorded / "net" / "tcp").write_text((recorded / "net" / "tcp").read_text().replace("0100007F", "00000000"))
+    assert listeners(ports={11434}, addresses=["10.0.0.1"], proc=recorded) == [OWNER]
+    assert addresses_of({11434}, proc=recorded) == {"0.0.0.0"}
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "expected"),
+    [
+        pytest.param((), (), False, id="nobody-listens-yet"),
+        pytest.param((), ("10.0.0.1",), False, id="nobody-listens-yet-and-some-are-wanted"),
+        pytest.param(("0.0.0.0", "::"), (), False, id="all-stays-all"),
+        pytest.param(("10.0.0.1",), ("10.0.0.2", "::1"), False, id="one-becomes-others"),
+        pytest.param(("::",), ("10.0.0.1",), True, id="all-of-both-families-becomes-one"),
+        pytest.param(("0.0.0.0",), ("10.0.0.1",), True, id="all-becomes-one"),
+        pytest.param(("10.0.0.1", "::1"), (), True, id="some-become-all"),
+    ],
+)
+def test_all_addresses_and_some_are_not_to_be_had_together(have, want, expected):
+    assert all_or_some(have, want) is expected
 
 
 def test_only_what_listens_beyond_loopback_can_be_reached(tmp_path):

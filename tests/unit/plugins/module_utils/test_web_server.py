@@ -43,6 +43,10 @@ CONFIG = ("/etc/nginx/nginx.conf",)
         pytest.param({"protect": ["/log"]}, Plan(protect=("/log",)), id="readable-log-is-protected-without-a-reload"),
         pytest.param({"ours": False, "write": CONFIG}, Plan(write=CONFIG, restart=True), id="new-unit-restarts-and-does-not-load-twice"),
         pytest.param({"ours": False, "service": Service(enabled=True)}, Plan(start=True), id="a-start-needs-no-restart"),
+        pytest.param({"moves": True}, Plan(), id="what-is-loaded-stays-where-it-listens"),
+        pytest.param({"moves": True, "write": CONFIG}, Plan(write=CONFIG, restart=True), id="where-a-reload-cannot-lead"),
+        pytest.param({"moves": True, "loaded": False}, Plan(restart=True), id="a-killed-move-is-finished"),
+        pytest.param({"remove": ["/drop-in"]}, Plan(remove=("/drop-in",), reload=True), id="what-is-not-needed-any-more-goes"),
         pytest.param({"retire": True}, Plan(retire=True), id="killed-switch-is-finished"),
         pytest.param(
             {"retire": True, "service": STOPPED, "loaded": False, "write": CONFIG},
