@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.llm.host.plugins.plugin_utils._bind import wait_file, waits
 from ansible_collections.llm.host.plugins.plugin_utils._gateway import (
     certificate_due,
     certificate_problems,
@@ -17,6 +18,13 @@ from ansible_collections.llm.host.plugins.plugin_utils._gateway import (
 from ansible_collections.llm.host.plugins.plugin_utils._gateway_acme import acme_due, acme_failure, certbot_options
 from ansible_collections.llm.host.plugins.plugin_utils._gateway_page import page_example, page_models
 from ansible_collections.llm.host.plugins.plugin_utils._gateway_texts import basic_pattern, bytes_of, error_bodies
+
+SERVICE = "llm-gateway"
+
+
+def gateway_wait(addresses: t.Iterable[str]) -> dict[str, t.Any]:
+    """How the web server waits at boot until the host has these addresses: ``lines`` for ``[Unit]``, and the ``file`` that they need."""
+    return {"lines": waits(SERVICE, addresses), "file": wait_file(SERVICE)}
 
 
 class FilterModule:
@@ -37,4 +45,5 @@ class FilterModule:
             "gateway_page_example": page_example,
             "gateway_page_models": page_models,
             "gateway_problems": gateway_problems,
+            "gateway_wait": gateway_wait,
         }

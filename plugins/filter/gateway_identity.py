@@ -15,7 +15,8 @@ short_description: Somebody in whose name an endpoint can be tried
 version_added: 0.1.0
 author: llm.host contributors (@llm-host)
 description:
-  - The first user of the gateway who is an administrator, or the first who is not. Users who may only use certain models are passed over.
+  - The first user of the gateway who is an administrator, or the first who is not. Users who may only use certain models, or are known by Tailscale alone,
+    are passed over.
 positional: _input
 options:
   _input:
@@ -47,7 +48,11 @@ _value:
 def gateway_identity(users: t.Iterable[t.Mapping[str, t.Any]], *, admin: bool = False) -> dict[str, str]:
     """Name, key and password of the first user of that kind who sees all models."""
     for user in users:
-        if boolean(user.get("admin", False), strict=False) == admin and not user.get("models"):
+        if (
+            boolean(user.get("admin", False), strict=False) == admin
+            and not user.get("models")
+            and (user.get("key") or user.get("password"))
+        ):
             return {field: str(user.get(field) or "") for field in ("name", "key", "password")}
     return {}
 

@@ -23,6 +23,8 @@ PASSWORD_LENGTH = (8, 256)
 # What the secrets of inventory.example contain, which everybody can read.
 PLACEHOLDER = "change-me"
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# A login of Tailscale: an address, or a name at an identity provider as in alice@github.
+LOGIN = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,63}\Z")
 
 Verify = t.Callable[[str, str], bool]
 Hash = t.Callable[[str], str]
@@ -45,6 +47,7 @@ def user_problems(users: t.Any) -> list[str]:
     problems: list[str] = []
     names: dict[str, int] = {}
     keys: dict[str, int] = {}
+    logins: dict[str, int] = {}
     for position, entry in enumerate(users):
         if not isinstance(entry, t.Mapping):
             problems.append(f"gateway_users[{position}] is not a mapping: write it as {{name: …, key: …}}.")
@@ -59,6 +62,9 @@ def user_problems(users: t.Any) -> list[str]:
             )
         if key and keys.setdefault(key, position) != position:
             problems.append(f"{where} has the same key as gateway_users[{keys[key]}]: give each user a key of its own.")
+        login = _text(entry, "tailnet").lower()
+        if login and logins.setdefault(login, position) != position:
+            problems.append(f"{where} has the same tailnet as gateway_users[{logins[login]}]: give each login one user.")
     return problems
 
 
@@ -173,8 +179,11 @@ def _entry_problems(entry: t.Mapping[str, t.Any], *, where: str) -> t.Iterator[s
         yield f"{where} has no name: give it one of letters, digits, '.', '_' and '-', or remove the entry."
     elif not NAME.match(name):
         yield f"{where} has a name that cannot be used: write 1 to 64 letters, digits, '.', '_' and '-'."
-    if not key and not password:
-        yield f"{where} has neither key nor password: give one, or remove the entry."
+    login = _text(entry, "tailnet")
+    if not key and not password and not login:
+        yield f"{where} has neither key nor password nor tailnet: give one, or remove the entry."
+    if login and not LOGIN.match(login):
+        yield f"{where} has the tailnet '{login}', which is no login of Tailscale: write it as in alice@example.com."
     if PLACEHOLDER in key or PLACEHOLDER in password:
         yield f"{where} still has the secret of the example inventory: write one of your own, such as openssl rand -hex 24 prints."
     if key:

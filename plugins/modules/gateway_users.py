@@ -41,10 +41,13 @@ options:
         type: str
         required: true
       key:
-        description: API key of at least 20 characters. Each user needs a key, a password, or both.
+        description: API key of at least 20 characters. Each user needs a key, a password or a login of the tailnet.
         type: str
       password:
         description: Password for HTTP Basic authentication, of at least 8 characters.
+        type: str
+      tailnet:
+        description: Login of Tailscale. Not written by this module, but checked.
         type: str
       admin:
         description: Whether the user may manage models. Not written by this module, but accepted so that one list serves all.
@@ -168,6 +171,7 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "key": {"type": "str", "no_log": True},
                     "password": {"type": "str", "no_log": True},
+                    "tailnet": {"type": "str"},
                     "admin": {"type": "bool", "default": False},
                     "models": {"type": "list", "elements": "str"},
                     "concurrency": {"type": "int"},

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._bind import ALL, literal
 from ansible_collections.llm.host.plugins.module_utils._gateway_users import user_problems
 from ansible_collections.llm.host.plugins.module_utils._modelfile import PARAMETERS
 from ansible_collections.llm.host.plugins.module_utils._names import ModelName
@@ -23,6 +24,7 @@ DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<
 URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?\Z")
 BACKEND = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})\Z")
 ORIGIN = re.compile(r"(https?|chrome-extension|moz-extension|safari-web-extension)://[a-z0-9.\[\]:-]+\Z")
+INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}\Z")
 SIZE = re.compile(r"\d+[kmgKMG]?\Z")
 PEM = {
     "certificate": re.compile(r"-----BEGIN CERTIFICATE-----"),
@@ -45,10 +47,12 @@ def gateway_problems(settings: t.Mapping[str, t.Any]) -> list[str]:
     """One sentence for each thing that is wrong; ``settings`` are the role's variables without their prefix."""
     return [
         *_address_problems(settings),
+        *_bind_problems(settings["bind"]),
         *_limit_problems(settings),
         *_tls_problems(settings),
         *acme_problems(settings),
         *user_problems(settings["users"]),
+        *_tailnet_problems(settings),
         *_engine_problems(settings),
         *_policy_problems(settings),
     ]
@@ -84,6 +88,24 @@ def _address_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"gateway_port and gateway_http_port are both {settings['port']}: give each its own, or set gateway_http_port to 0."
 
 
+def _bind_problems(entries: t.Sequence[t.Any]) -> t.Iterator[str]:
+    """What the inventory tells; whether the host has the addresses is for the host to say."""
+    if not entries:
+        yield "gateway_bind is empty, so nobody would reach the gateway: write all, loopback, tailscale, wireguard, an address or an interface."
+    if ALL in entries and len(entries) > 1:
+        yield f"gateway_bind has all and {_others(entries)}, which all includes: write one of the two."
+    for entry in entries:
+        address = literal(entry) if isinstance(entry, str) else None
+        if address is None and not (isinstance(entry, str) and INTERFACE.match(entry)):
+            yield f"gateway_bind has '{entry}': write all, loopback, tailscale, wireguard, an address or the name of an interface."
+        elif address is not None and (address.is_unspecified or address.is_multicast or address.is_link_local):
+            yield f"gateway_bind has {entry}, which is no address of one host: write one, or all for all addresses."
+
+
+def _others(entries: t.Iterable[t.Any]) -> str:
+    return " and ".join(str(entry) for entry in entries if entry != ALL)
+
+
 def _limit_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if settings["timeout"] < 1:
         yield f"gateway_timeout {settings['timeout']} is not a number of seconds above 0: use 600."
@@ -91,6 +113,17 @@ def _limit_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"gateway_hsts {settings['hsts']} is not a number of seconds: use 31536000, or 0 for none."
     if not SIZE.match(str(settings["max_body"])):
         yield f"gateway_max_body '{settings['max_body']}' is not a size: write it as in 64m."
+
+
+def _tailnet_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    if settings["tailnet_users"] != "none":
+        return
+    for position, user in enumerate(settings["users"] if isinstance(settings["users"], (list, tuple)) else ()):
+        if isinstance(user, t.Mapping) and user.get("tailnet"):
+            yield (
+                f"gateway_users[{position}] '{user.get('name')}' has a tailnet, but nobody is known by it: set gateway_tailnet_users to declared, "
+                f"and tailscale_serve to the socket that it names, or remove it."
+            )
 
 
 def _engine_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._bind import LOOPBACK, TAILSCALE, TAILSCALE_INTERFACE, WIREGUARD, in_tailnet, literal
 from ansible_collections.llm.host.plugins.plugin_utils._certificates import expiry, is_address, utc
 
 __all__ = ("acme_due", "acme_failure", "acme_problems", "certbot_options")
@@ -18,6 +19,8 @@ __all__ = ("acme_due", "acme_failure", "acme_problems", "certbot_options")
 NAME = re.compile(r"(\*\.)?(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\Z")
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
 DIRECTORY = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?\Z")
+# Of a directory of Let's Encrypt, which looks from the internet.
+PUBLIC = "api.letsencrypt.org"
 # certbot gives the hooks to a shell.
 HOOK = re.compile(r"/[A-Za-z0-9._/-]+\Z")
 # What certbot keeps in the settings of a certificate, as it writes them on each line.
@@ -85,6 +88,11 @@ def _challenge_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
                 "gateway_http_port is 0, but the ACME server looks at port 80 to see whose host this is: "
                 "leave it at 80, or set challenge: dns-01 and dns_hook in gateway_tls."
             )
+        if _is_public(tls) and settings["bind"] and all(map(_is_inside, settings["bind"])):
+            yield (
+                f"gateway_bind {', '.join(map(str, settings['bind']))} is where Let's Encrypt, which asks port 80 of each name, does not get: "
+                f"set challenge: dns-01 and dns_hook in gateway_tls, or another mode."
+            )
         if hook:
             yield "gateway_tls has a dns_hook, which is for challenge dns-01: set challenge: dns-01, or remove it."
         return
@@ -94,6 +102,18 @@ def _challenge_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield "gateway_tls has challenge dns-01 but no dns_hook: name the script on the host that writes the record into your DNS."
     elif not HOOK.match(str(hook)):
         yield f"gateway_tls has the dns_hook '{hook}': write an absolute path of letters, digits, '.', '_', '-' and '/'."
+
+
+def _is_public(tls: t.Mapping[str, t.Any]) -> bool:
+    return PUBLIC in str(tls.get("directory") or PUBLIC)
+
+
+def _is_inside(entry: t.Any) -> bool:
+    """Whether nobody gets there from the internet; to an address of a LAN a router can lead."""
+    address = literal(str(entry))
+    return entry in (LOOPBACK, TAILSCALE, WIREGUARD, TAILSCALE_INTERFACE) or (
+        address is not None and (address.is_loopback or in_tailnet(address))
+    )
 
 
 def acme_due(certificate: t.Mapping[str, t.Any], kept: str, names: t.Iterable[str], options: t.Sequence[str], now: str) -> str:

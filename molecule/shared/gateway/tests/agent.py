@@ -27,6 +27,7 @@ import typing as t
 
 GATEWAY = ("127.0.0.1", 443)
 BACKEND = ("127.0.0.1", 11434)
+TAILNET = "/run/llm-gateway/tailnet.sock"
 KEPT = 2000
 PATIENCE = 30.0
 SENTINEL = b"GET /healthz HTTP/1.1\r\nHost: llm.test\r\nConnection: close\r\n\r\n"
@@ -165,6 +166,35 @@ def backend(method: str, path: str, value: t.Any = None) -> t.Any:
         connection.request(method, path, None if value is None else json.dumps(value))
         text = connection.getresponse().read()
     return json.loads(text) if text else None
+
+
+def through_tailnet(requests: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Requests at the socket for Tailscale, as tailscaled would send them: how each was answered, and what the backend saw of it."""
+    results = []
+    for request in requests:
+        seen = Seen()
+        connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
+        with contextlib.closing(connection):
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(TAILNET)
+            connection.request("GET", request["path"], headers={"X-Case": "tailnet", **request["headers"]})
+            reply = connection.getresponse()
+            body = reply.read()[:KEPT].decode()
+        seen.gather()
+        found = [one for one in seen.requests.values() if one["headers"].get("x-case") == "tailnet"]
+        results.append({"status": reply.status, "body": body, "seen": found})
+    return results
+
+
+def reach(addresses: list[str]) -> dict[str, bool]:
+    """Whether somebody listens there, on both ports."""
+
+    def answers(address: str, port: int) -> bool:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection((address, port), timeout=PATIENCE):
+            return True
+        return False
+
+    return {address: all([answers(address, port) for port in (443, 80)]) for address in addresses}
 
 
 class Seen:

@@ -282,6 +282,7 @@ IDENTITY = (
     _raw("a key as a cookie, and in the query", _list("Cookie: key=a-key-in-the-query", target="/api/tags?key=a-key-in-the-query"), USERS, section="identity"),
     _raw("`X-LLM-User: ops`, `X-LLM-Role: admin`", _list("X-LLM-User: ops", "X-LLM-Role: admin", target="/api/ps"), ADMINS, section="identity"),
     _raw("`X_LLM_User: ops`, `X_LLM_Role: admin`", _list("X_LLM_User: ops", "X_LLM_Role: admin"), USERS, section="identity"),
+    _raw("`Tailscale-User-Login` of an admin", _list("Tailscale-User-Login: ops@example.com", "Tailscale-User-Name: Ops", target="/api/ps"), ADMINS, section="identity"),
     _raw("`Connection: X-LLM-User, X-LLM-Role`", _list("Connection: X-LLM-User, X-LLM-Role", "X-LLM-User: ops"), USERS, section="identity"),
     _raw(
         "headers that say where it comes from",

@@ -16,7 +16,9 @@ GOOD = {
     "package": "",
     "domain": "ollama.example.com",
     "url": "https://ollama.example.com",
+    "bind": ["all"],
     "port": 443,
+    "tailnet_users": "none",
     "http_port": 80,
     "tls": {"mode": "selfsigned"},
     "tls_given": {},
@@ -31,6 +33,7 @@ GOOD = {
     "backends": ["127.0.0.1:11434"],
 }
 USER = {"name": "bob", "key": "k" * 20}
+TAILNET = {"name": "bob", "tailnet": "Bob.B+x@example.com"}
 FILES = {"mode": "files", "certificate": "a.crt", "key": "a.key"}
 CERTIFICATE_PEM = "-----BEGIN CERTIFICATE-----\n"
 KEY_PEM = "-----BEGIN PRIVATE KEY-----\n"
@@ -56,6 +59,9 @@ def problems(**changes):
         pytest.param({"users": [USER | {"models": ["tiny", "hf.co/team/model:Q4"]}]}, id="user-with-models"),
         pytest.param({"ignored_options": ["keep_alive", "num_ctx", "stop"], "max_body": "255m"}, id="ignored-options"),
         pytest.param({"provider": "caddy"}, id="caddy"),
+        pytest.param({"bind": ["loopback", "tailscale", "wireguard", "eth0", "br-lan", "10.1.2.3", "[fd00::1]", "192.0.2.7"]}, id="binds"),
+        pytest.param({"users": [TAILNET], "tailnet_users": "declared"}, id="known-by-the-tailnet-alone"),
+        pytest.param({"users": [USER], "tailnet_users": "all"}, id="everybody-in-the-tailnet"),
     ],
 )
 def test_usable_settings_have_no_problem(changes):
@@ -75,6 +81,23 @@ def test_usable_settings_have_no_problem(changes):
         pytest.param({"backends": ["127.0.0.1"]}, "'127.0.0.1', which is not an address:port", id="backend-without-port"),
         pytest.param({"backends": ["a:0"]}, "'a:0'", id="backend-with-port-0"),
         pytest.param({"backends": ["a:1; }"]}, "gateway_backends", id="backend-that-would-end-a-directive"),
+        pytest.param({"bind": []}, "gateway_bind is empty", id="bind-to-nothing"),
+        pytest.param({"bind": ["all", "tailscale"]}, "gateway_bind has all and tailscale, which all includes", id="bind-to-all-and-some"),
+        pytest.param({"bind": ["0.0.0.0"]}, "gateway_bind has 0.0.0.0, which is no address of one host", id="bind-to-any-address"),
+        pytest.param({"bind": ["[::]"]}, "gateway_bind has [::], which is no address", id="bind-to-any-address-of-ipv6"),
+        pytest.param({"bind": ["fe80::1"]}, "gateway_bind has fe80::1", id="bind-to-an-address-of-one-link"),
+        pytest.param({"bind": ["a; b"]}, "gateway_bind has 'a; b': write all, loopback", id="bind-that-would-end-a-directive"),
+        pytest.param({"bind": [3]}, "gateway_bind has '3'", id="bind-to-a-number"),
+        pytest.param({"bind": ["10.0.0.0/8"]}, "gateway_bind has '10.0.0.0/8'", id="bind-to-a-network"),
+        pytest.param({"users": [TAILNET]}, "'bob' has a tailnet, but nobody is known by it", id="tailnet-that-means-nothing"),
+        pytest.param(
+            {"users": [TAILNET | {"tailnet": 'a"b@c'}], "tailnet_users": "all"}, "which is no login of Tailscale", id="login-with-a-quote"
+        ),
+        pytest.param(
+            {"users": [TAILNET, TAILNET | {"name": "eve", "tailnet": "bob.b+X@example.com"}], "tailnet_users": "declared"},
+            "gateway_users[1] 'eve' has the same tailnet as gateway_users[0]",
+            id="one-login-of-two-users",
+        ),
         pytest.param({"port": 0}, "gateway_port 0", id="port-0"),
         pytest.param({"http_port": 65536}, "gateway_http_port 65536", id="port-too-large"),
         pytest.param({"http_port": 443}, "both 443", id="one-port-for-both"),
@@ -211,3 +234,19 @@ def test_the_endpoint_is_tried_by_somebody_who_sees_all_models():
     assert gateway_identity(users) == {"name": "alice", "key": "k" * 20, "password": ""}
     assert gateway_identity(users, admin=True) == {"name": "ops", "key": "", "password": "p"}
     assert gateway_identity(users[:2]) == {}
+    assert gateway_identity([TAILNET, *users]) == gateway_identity(users)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "units"),
+    [
+        pytest.param([], [], id="all-addresses"),
+        pytest.param(["127.0.0.1", "::1"], [], id="loopback-is-always-there"),
+        pytest.param(["127.0.0.1", "10.86.1.2", "fd00::2"], ["10.86.1.2", "fd00::2"], id="each-other-one-is-waited-for"),
+    ],
+)
+def test_the_web_server_waits_for_addresses_that_come_late(addresses, units):
+    wait = FILTERS["gateway_wait"](addresses)
+    assert wait["file"]["path"].endswith("/llm-gateway-address@.service")
+    after = [line for line in wait["lines"] if line.startswith("After=llm-gateway")]
+    assert after == ([f"After={' '.join(f'llm-gateway-address@{unit}.service' for unit in units)}"] if units else [])

@@ -39,7 +39,7 @@ KEPT_DNS = KEPT.replace(
 
 
 def problems(tls, **changes):
-    settings = {"provider": "nginx", "domain": "ollama.example.com", "tls_alt_names": [], "http_port": 80, "tls_given": {}}
+    settings = {"provider": "nginx", "bind": ["all"], "domain": "ollama.example.com", "tls_alt_names": [], "http_port": 80, "tls_given": {}}
     return list(acme_problems({**settings, "tls": {"mode": "acme", **tls}, **changes}))
 
 
@@ -52,7 +52,11 @@ def problems(tls, **changes):
         pytest.param({}, {"http_port": 8080}, id="port-80-leads-there"),
         pytest.param({"challenge": "dns-01", "dns_hook": "/opt/hook"}, {"http_port": 0, "tls_alt_names": ["*.example.com"]}, id="dns"),
         pytest.param({}, {"provider": "caddy"}, id="caddy"),
-        pytest.param({"mode": "selfsigned"}, {"domain": "192.0.2.7"}, id="another-mode"),
+        pytest.param({"mode": "selfsigned"}, {"domain": "192.0.2.7", "bind": ["tailscale"]}, id="another-mode"),
+        pytest.param({"directory": "https://ca.lan/directory"}, {"bind": ["wireguard"]}, id="server-of-ones-own-in-the-same-network"),
+        pytest.param({"challenge": "dns-01", "dns_hook": "/opt/hook"}, {"bind": ["tailscale"]}, id="dns-wherever-it-listens"),
+        pytest.param({}, {"bind": ["10.1.2.3"]}, id="a-router-may-lead-to-a-private-address"),
+        pytest.param({}, {"bind": ["loopback", "eth0"]}, id="or-to-an-interface"),
     ],
 )
 def test_usable_settings_have_no_problem(tls, changes):
@@ -67,6 +71,11 @@ def test_usable_settings_have_no_problem(tls, changes):
         pytest.param({}, {"tls_alt_names": ["*.example.com"]}, "through DNS only", id="wildcard-by-http"),
         pytest.param({}, {"tls_alt_names": ["a.*.com"]}, "only host names", id="star-inside"),
         pytest.param({}, {"http_port": 0}, "gateway_http_port is 0", id="no-port-for-the-challenge"),
+        pytest.param({}, {"bind": ["tailscale"]}, "gateway_bind tailscale is where Let's Encrypt", id="tailnet"),
+        pytest.param({}, {"bind": ["wireguard", "fd7a:115c:a1e0::1"]}, "set challenge: dns-01", id="tunnels-by-name-and-address"),
+        pytest.param(
+            {"directory": "https://acme-staging-v02.api.letsencrypt.org/directory"}, {"bind": ["loopback"]}, "does not get", id="loopback"
+        ),
         pytest.param({"email": "ops"}, {}, "the email 'ops'", id="no-address"),
         pytest.param({"email": "a@b.com --x"}, {}, "the email", id="address-with-more-behind-it"),
         pytest.param({"directory": "http://ca.lan"}, {}, "not an https address", id="directory-without-tls"),

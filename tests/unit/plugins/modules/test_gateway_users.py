@@ -32,13 +32,13 @@ ALICE = {"name": "alice", "key": KEY}
             [ALICE, ALICE | {"name": "x"}, {"name": "bob"}],
             [
                 "gateway_users[1] 'x' has the same key as gateway_users[0]: give each user a key of its own.",
-                "gateway_users[2] 'bob' has neither key nor password: give one, or remove the entry.",
+                "gateway_users[2] 'bob' has neither key nor password nor tailnet: give one, or remove the entry.",
             ],
             id="shared-key-and-no-secret",
         ),
         pytest.param(
             [{"name": "bob", "key": "", "password": ""}],
-            ["gateway_users[0] 'bob' has neither key nor password: give one, or remove the entry."],
+            ["gateway_users[0] 'bob' has neither key nor password nor tailnet: give one, or remove the entry."],
             id="empty-secrets-are-none",
         ),
         pytest.param(
