@@ -23,6 +23,9 @@ TAILSCALE_INTERFACE = "tailscale0"
 TAILSCALE_NETWORKS = ("100.64.0.0/10", "fd7a:115c:a1e0::/48")
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 
+# Flags of an address that is not proved to be ours yet, or that the kernel soon replaces, as those of IPv6 for privacy.
+PASSING = ("tentative", "dadfailed", "temporary", "deprecated")
+
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -60,12 +63,12 @@ def in_tailnet(address: Address) -> bool:
 
 
 def host_addresses(output: str) -> dict[str, list[str]]:
-    """The addresses of each interface, from C(ip -json address show), that can be bound to: none of one link, none that is still being tried."""
+    """The addresses of each interface, from C(ip -json address show), that can be bound to: none of one link, none that comes or goes by itself."""
     return {
         str(interface["ifname"]): [
             str(entry["local"])
             for entry in interface.get("addr_info") or ()
-            if "local" in entry and entry.get("scope") != "link" and not entry.get("tentative") and not entry.get("dadfailed")
+            if "local" in entry and entry.get("scope") != "link" and not any(entry.get(flag) for flag in PASSING)
         ]
         for interface in json.loads(output or "[]")
         if interface.get("ifname")

@@ -97,7 +97,7 @@ def test_public_is_what_strangers_could_reach():
     assert public_addresses(FOUND) == ["203.0.113.7", "2001:db8::7"]
 
 
-def test_addresses_of_one_link_and_those_that_are_still_tried_cannot_be_bound_to():
+def test_addresses_of_one_link_and_those_that_come_or_go_cannot_be_bound_to():
     told = [
         {
             "ifname": "eth0",
@@ -106,6 +106,8 @@ def test_addresses_of_one_link_and_those_that_are_still_tried_cannot_be_bound_to
                 {"local": "fe80::7", "scope": "link"},
                 {"local": "fd00::7", "scope": "global", "tentative": True},
                 {"local": "fd00::8", "scope": "global", "dadfailed": True},
+                {"local": "fd00::9", "scope": "global", "temporary": True},
+                {"local": "fd00::a", "scope": "global", "deprecated": True},
             ],
         },
         {"ifname": "wg0"},
