@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import functools
+import ipaddress
 import re
 import typing as t
 
