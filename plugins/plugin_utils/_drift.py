@@ -19,6 +19,8 @@ __all__ = ("Drift", "drifts_of")
 SITE = "run site.yml"
 MODELS = "run models.yml, or site.yml"
 MOVE = "run move_models.yml"
+RENEW = "extend it or switch its expiry off in the admin console, or let it expire and run site.yml with a new tailscale_auth_key"
+UNSERVE = "declare it in tailscale_serve, or remove it with tailscale serve"
 SHOWN = 4
 SETTING = re.compile(r"^([A-Za-z]+)=(.*)$")
 VARIABLE = re.compile(r'^"?([A-Za-z_][A-Za-z0-9_]*)=(.*?)"?$')
@@ -271,6 +273,31 @@ def _settings_of_gpus(result: Result, declared: Result) -> list[Drift]:
     return [Drift(f"gpu_{name}", "at every GPU", "another at one of them") for name in result["due"]]
 
 
+def _tailscale(result: Result, declared: Result) -> list[Drift]:
+    """Of the node, as C(tailscale_node) sees it."""
+    found = [Drift(f"tailscale's {item['name']}", item["wanted"], item["found"]) for item in result["differences"]]
+    if {"enable", "start"} & set(result["actions"]) and result["version"]:
+        found.append(Drift("tailscaled.service", "enabled and running", "not so"))
+    left, within = result["key_days_left"], declared.get("expiry_warning_days", 0)
+    if left is not None and left <= within:
+        when = f"{'expired' if left < 0 else 'expires'} on {result['key_expiry'][:10]}"
+        found.append(Drift("the key of this node in the tailnet", f"one for more than {within} days", f"one that {when}", RENEW))
+    found += [Drift("tailscale serve", "nothing else than tailscale_serve says", entry, UNSERVE) for entry in result["foreign_serve"]]
+    return found
+
+
+def _tailscale_package(result: Result, declared: Result) -> list[Drift]:
+    found, actions = [], result["actions"]
+    if "install" in actions:
+        found.append(Drift("the package tailscale", f"version {result['version']}", result["before"] or "nothing"))
+    elif "hold" in actions:
+        found.append(Drift("the package tailscale", "held", "not held"))
+    if "purge" in actions:
+        found.append(Drift("the package tailscale", "nothing", result["before"]))
+    paths = [diff for diff in result["diff"] if diff["before_header"].startswith("/")]
+    return found + [_file(diff) for diff in paths]
+
+
 def _gpu(result: Result, declared: Result) -> list[Drift]:
     found, on_cpu = [], {_key(name) for name in declared.get("on_cpu") or []}
     for entry in result["instances"]:
@@ -392,6 +419,8 @@ READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "hardware": _hardware,
     "settings": _settings_of_gpus,
     "driver": _driver,
+    "tailscale": _tailscale,
+    "tailscale_package": _tailscale_package,
     "server": _server,
     "instances": _instances,
     "users": _users,
@@ -413,6 +442,8 @@ NAMES = {
     "hardware": "the GPUs",
     "settings": "the settings of the GPUs",
     "driver": "the packages of the GPU driver",
+    "tailscale": "the node of the tailnet",
+    "tailscale_package": "the package tailscale",
     "server": "the server of this role",
     "instances": "the balancer",
     "users": "the users of the gateway",

@@ -308,6 +308,53 @@ def test_what_is_not_as_declared_is_said_with_the_way_back(kind, result, expecte
     assert texts(kind, result) == expected
 
 
+def tailscale(**changed: t.Any) -> dict[str, t.Any]:
+    return {"differences": [], "actions": [], "version": "1.96.4", "key_days_left": None, "key_expiry": "", "foreign_serve": [], **changed}
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        pytest.param(tailscale(key_days_left=15), [], id="a-key-that-holds"),
+        pytest.param(
+            tailscale(key_days_left=14, key_expiry="2026-12-12T00:00:00Z"), ["one that expires on 2026-12-12; extend it"], id="soon"
+        ),
+        pytest.param(
+            tailscale(key_days_left=-1, key_expiry="2026-11-27T00:00:00Z"), ["one that expired on 2026-11-27; extend it"], id="expired"
+        ),
+        pytest.param(
+            tailscale(differences=[{"name": "ssh", "wanted": "false", "found": "true"}]),
+            ["tailscale's ssh: expected false, found true; run site.yml."],
+            id="a-setting",
+        ),
+        pytest.param(tailscale(actions=["start"]), ["tailscaled.service: expected enabled and running, found not so"], id="no-daemon"),
+        pytest.param(
+            tailscale(foreign_serve=["http:80 -> http://127.0.0.1:1"]), ["found http:80 -> http://127.0.0.1:1; declare it"], id="served"
+        ),
+    ],
+)
+def test_what_a_node_of_a_tailnet_is_not(result, expected):
+    found = drift({"tailscale": result}, "gpu-01", {"expiry_warning_days": 14})
+    assert len(found) == len(expected)
+    assert all(part in entry["text"] for part, entry in zip(expected, found))
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        pytest.param([], [], id="as-declared"),
+        pytest.param(
+            ["install", "hold"], ["the package tailscale: expected version 1.96.4, found 1.90.0; run site.yml."], id="another-version"
+        ),
+        pytest.param(["hold"], ["the package tailscale: expected held, found not held; run site.yml."], id="not-held"),
+        pytest.param(["purge"], ["the package tailscale: expected nothing, found 1.90.0; run site.yml."], id="there-after-it-left"),
+    ],
+)
+def test_what_the_package_of_tailscale_is_not(actions, expected):
+    result = {"actions": actions, "version": "1.96.4", "before": "1.90.0", "diff": []}
+    assert texts("tailscale_package", result) == expected
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
