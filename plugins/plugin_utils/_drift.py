@@ -403,6 +403,31 @@ def _endpoint(result: Result, declared: Result) -> list[Drift]:
     return found
 
 
+def _tunnel(result: Result, declared: Result) -> list[Drift]:
+    """Of the other hosts in the WireGuard network."""
+    return [
+        Drift(
+            f"{declared['interface']}, asked for {name}", "an answer through the tunnel", "none", "look at that host, and at the way there"
+        )
+        for name in result.get("silent") or []
+    ]
+
+
+def _wireguard(result: Result, declared: Result) -> list[Drift]:
+    found, name, actions = [_file(diff) for diff in result["diff"]], declared["interface"], result["actions"]
+    found += [Drift(f"{name}, peer {peer}", "a peer", "nothing") for peer in result["added"]]
+    found += [Drift(f"{name}, peer {peer}", "nothing, since nobody declares it", "a peer") for peer in result["removed"]]
+    if "enable" in actions:
+        found.append(Drift(f"wg-quick@{name}", "a unit that starts at boot", "one that does not"))
+    if "start" in actions:
+        found.append(Drift(f"wg-quick@{name}", "running", "stopped"))
+    if "restart" in actions:
+        found.append(Drift(name, "an interface as declared", "; ".join(result["reasons"])))
+    if not found and actions:
+        found.append(Drift(name, "running with what is configured", "running with something else"))
+    return found
+
+
 READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "problems": _problems,
     "release": _release,
@@ -426,6 +451,8 @@ READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "users": _users,
     "probe": _probe,
     "endpoint": _endpoint,
+    "tunnel": _tunnel,
+    "wireguard": _wireguard,
 }
 NAMES = {
     "release": "the release of Ollama",
@@ -448,4 +475,6 @@ NAMES = {
     "instances": "the balancer",
     "users": "the users of the gateway",
     "endpoint": "the endpoint",
+    "tunnel": "the WireGuard network",
+    "wireguard": "the WireGuard interface",
 }
