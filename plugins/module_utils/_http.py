@@ -146,7 +146,8 @@ def words_for(exc: BaseException, *, timeout: float | None = None) -> TransportE
     if isinstance(exc, OSError) and exc.errno == errno.ECONNREFUSED:
         return TransportError("connection refused", refused=True)
     if isinstance(exc, OSError) and exc.strerror:
-        return TransportError(exc.strerror.lower())
+        # Without a way there nothing listens there, as in a tunnel that is not up yet.
+        return TransportError(exc.strerror.lower(), refused=exc.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH))
     return TransportError(str(exc) or type(exc).__name__)
 
 

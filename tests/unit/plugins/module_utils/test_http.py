@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
+import os
 import socket
 import threading
 import tracemalloc
 
 import pytest
 
-from ansible_collections.llm.host.plugins.module_utils._http import OpenUrlTransport, TransportError
+from ansible_collections.llm.host.plugins.module_utils._http import OpenUrlTransport, TransportError, words_for
 
 MEGABYTE = 1024 * 1024
 
@@ -125,6 +127,11 @@ def test_a_port_where_nothing_listens_is_refused(transport):
     with pytest.raises(TransportError) as caught:
         transport.open("GET", f"http://127.0.0.1:{port}", timeout=5)
     assert (caught.value.reason, caught.value.refused) == ("connection refused", True)
+
+
+@pytest.mark.parametrize(("number", "refused"), [(errno.ENETUNREACH, True), (errno.EHOSTUNREACH, True), (errno.EPIPE, False)])
+def test_where_no_way_leads_nothing_listens(number, refused):
+    assert words_for(OSError(number, os.strerror(number))).refused is refused
 
 
 def test_something_that_does_not_speak_tls_is_said(transport, url):
