@@ -300,7 +300,7 @@ def serve(arguments: t.Sequence[str]) -> None:
             raise Failure("a double serves in the background only: use --bg")
         config.setdefault("TCP", {})[port] = {"HTTP" if plain else "HTTPS": True}
         handlers = config.setdefault("Web", {}).setdefault(name, {"Handlers": {}})["Handlers"]
-        target = rest[0] if "://" in rest[0] else f"http://127.0.0.1:{rest[0]}"
+        target = rest[0] if "://" in rest[0] or rest[0].startswith("unix:/") else f"http://127.0.0.1:{rest[0]}"
         handlers[flags.get("set-path") or "/"] = {"Proxy": target.rstrip("/")}
     ask("serve_set", config={key: value for key, value in config.items() if value})
 

@@ -370,7 +370,6 @@ class Proxy(BaseHTTPRequestHandler):
     daemon: Daemon
 
     def _pass(self) -> None:
-        parts = urlsplit(self.target)
         length = int(self.headers.get("Content-Length") or 0)
         headers = {
             name: value for name, value in self.headers.items() if not name.lower().startswith(("tailscale-", "x-forwarded-", "connection"))
@@ -382,9 +381,9 @@ class Proxy(BaseHTTPRequestHandler):
             # Tagged nodes are nobody's.
             if self.client_address[0] in peer["ips"] and not peer["tags"]:
                 headers.update({"Tailscale-User-Login": peer["login"], "Tailscale-User-Name": peer["login"].partition("@")[0].title()})
-        upstream = http.client.HTTPConnection(parts.hostname, parts.port, timeout=600)
         self.close_connection = True
         try:
+            upstream = connection_to(self.target)
             upstream.request(self.command, self.path, self.rfile.read(length) if length else None, headers)
             answer = upstream.getresponse()
         except OSError:
@@ -403,6 +402,16 @@ class Proxy(BaseHTTPRequestHandler):
 
     def log_message(self, *_arguments: object) -> None:
         """It has no log."""
+
+
+def connection_to(target: str) -> http.client.HTTPConnection:
+    if not target.startswith("unix:"):
+        parts = urlsplit(target)
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
+    connection = http.client.HTTPConnection("localhost", timeout=600)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(target.removeprefix("unix:"))
+    return connection
 
 
 def tls(found: dict[str, str]) -> ssl.SSLContext:

@@ -156,6 +156,7 @@ def control() -> Control:
 
 @pytest.fixture(scope="session")
 def outsider() -> t.Any:
+    """On the same LAN, and not in the tailnet."""
     host = testinfra.get_host("docker://ts-outsider")
     # What lies beyond the lab may answer at any address.
     host.check_output("ip route replace unreachable 100.64.0.0/10")
@@ -169,7 +170,8 @@ def declared(name: str, **more: t.Any) -> dict[str, t.Any]:
 
 @pytest.fixture(scope="session")
 def edge() -> Node:
-    return Node("ts-edge", declared("ts-edge"))
+    gateway = {"port": 8443 if HTTPS else 8080, "https": HTTPS, "target": "unix:/run/llm-gateway/tailnet.sock"}
+    return Node("ts-edge", declared("ts-edge", serve=[gateway]))
 
 
 @pytest.fixture(scope="session")

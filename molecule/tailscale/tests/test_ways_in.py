@@ -91,7 +91,7 @@ class TestLoggedOut:
         control.allow(SECRET)
         node.host.run("systemd-run --unit=watch sh -c %s", WATCH)
         environment = {"TAILSCALE_AUTH_KEY": SECRET}
-        run = run_playbook(ROOT / "molecule/tailscale/converge.yml", "-vvvv", "--diff", "--limit", "ts-01", env=environment)
+        run = run_playbook(ROOT / "molecule/tailscale/nodes.yml", "-vvvv", "--diff", "--limit", "ts-01", env=environment)
         node.sh("systemctl stop watch")
         assert run.code == 0, run.output[-2000:]
         assert SECRET not in run.output
@@ -137,8 +137,8 @@ def test_while_the_control_server_is_away_a_node_goes_on(node, edge, control):
 
 def test_leaving_takes_everything_away_and_it_joins_again(node, control, run_playbook):
     absent = ("--limit", "ts-01", "-e", "tailscale_state=absent")
-    assert run_playbook(ROOT / "molecule/tailscale/converge.yml", *absent, "--check").changed["ts-01"] == 2
-    left = run_playbook(ROOT / "molecule/tailscale/converge.yml", *absent)
+    assert run_playbook(ROOT / "molecule/tailscale/nodes.yml", *absent, "--check").changed["ts-01"] == 2
+    left = run_playbook(ROOT / "molecule/tailscale/nodes.yml", *absent)
     assert left.code == 0, left.output[-2000:]
     assert (
         node.sh(
@@ -147,6 +147,6 @@ def test_leaving_takes_everything_away_and_it_joins_again(node, control, run_pla
         == ""
     )
     assert all(entry["expiry"] for entry in control.state["nodes"].values() if entry["hostname"] == "ts-01")
-    again = run_playbook(ROOT / "molecule/tailscale/converge.yml", "--limit", "ts-01")
+    again = run_playbook(ROOT / "molecule/tailscale/nodes.yml", "--limit", "ts-01")
     assert again.code == 0, again.output[-2000:]
     assert json.loads(node.sh("tailscale status --json"))["BackendState"] == "Running"
