@@ -38,6 +38,7 @@ def bind_options(
     written = str(bind).strip()
     interface = str(variables.get("wireguard_interface", DEFAULT_INTERFACE))
     addresses = _wireguard(host, variables, groups)
+    network = _network(written, interface, addresses)
     return {
         "variable": variable,
         "bind": written,
@@ -45,7 +46,8 @@ def bind_options(
         "named": networks is not None and not boolean(anywhere, strict=False),
         "interface": interface,
         "addresses": addresses,
-        "follows": boolean(follows, strict=False) and _member(_network(written, interface, addresses), host, variables, groups),
+        "follows": boolean(follows, strict=False) and _member(network, host, variables, groups),
+        "leaves": bool(network) and _leaves(network, variables) and host in _group(network, variables, groups),
     }
 
 
@@ -77,13 +79,19 @@ def _network(bind: str, interface: str, addresses: t.Sequence[str]) -> str:
 
 
 def _member(word: str, host: str, variables: t.Mapping[str, t.Any], groups: Groups) -> bool:
-    if word not in (TAILSCALE, WIREGUARD) or variables.get(f"{word}_state", "present") == "absent":
-        return False
-    return host in groups.get(str(variables.get(f"{word}_group", word)), ())
+    return bool(word) and not _leaves(word, variables) and host in _group(word, variables, groups)
+
+
+def _leaves(word: str, variables: t.Mapping[str, t.Any]) -> bool:
+    return variables.get(f"{word}_state", "present") == "absent"
+
+
+def _group(word: str, variables: t.Mapping[str, t.Any], groups: Groups) -> t.Sequence[str]:
+    return groups.get(str(variables.get(f"{word}_group", word)), ())
 
 
 def _wireguard(host: str, variables: t.Mapping[str, t.Any], groups: Groups) -> list[str]:
-    if host not in groups.get(str(variables.get("wireguard_group", WIREGUARD)), ()):
+    if host not in _group(WIREGUARD, variables, groups):
         return []
     try:
         return member_addresses(host, variables)

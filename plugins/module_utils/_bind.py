@@ -14,7 +14,7 @@ import json
 import typing as t
 
 __all__ = (
-    "ALL", "LOOPBACK", "PRIVATE", "TAILSCALE", "TAILSCALE_INTERFACE", "TAILSCALE_NETWORKS", "WIREGUARD", "WORDS",
+    "ALL", "LOOPBACK", "OPTIONS", "PRIVATE", "TAILSCALE", "TAILSCALE_INTERFACE", "TAILSCALE_NETWORKS", "WIREGUARD", "WORDS",
     "BindError", "Bound", "host_addresses", "in_tailnet", "is_private", "literal", "public_addresses", "resolve",
 )  # fmt: skip
 
@@ -81,36 +81,38 @@ def public_addresses(found: t.Mapping[str, t.Sequence[str]]) -> list[str]:
     return [str(address) for address in parsed if not address.is_loopback and not is_private(address)]
 
 
-def resolve(
-    variable: str,
-    bind: str,
-    found: t.Mapping[str, t.Sequence[str]],
-    *,
-    networks: t.Sequence[str] | None = None,
-    wireguard: t.Mapping[str, t.Any],
-    follows: bool,
-) -> Bound:
-    """The addresses that ``bind`` stands for among those that were ``found`` on the host.
+# The options that say where to listen, as modules take them and the filter bind_options makes them.
+OPTIONS: dict[str, t.Any] = {
+    **{name: {"type": "str", "required": True} for name in ("bind", "variable")},
+    **{name: {"type": "list", "elements": "str", "default": []} for name in ("networks", "addresses")},
+    "named": {"type": "bool", "default": True},
+    "interface": {"type": "str", "default": "wg0"},
+    "follows": {"type": "bool", "default": False},
+    "leaves": {"type": "bool", "default": False},
+}
 
-    ``networks``: of an interface that is named, only addresses in these count; all private ones, if None. ``wireguard``: C(interface) and C(addresses) that
-    the host has in that network. ``follows``: whether the network is set up in this run, so that an address that is missing is no fault. ``variable`` is for
-    the sentence. Raises BindError. Never answers with all addresses.
-    """
-    bind = bind.strip()
+
+def resolve(options: t.Mapping[str, t.Any], found: t.Mapping[str, t.Sequence[str]]) -> Bound:
+    """The addresses that ``options`` lead to among those that were ``found`` on the host. Raises BindError. Never answers with all addresses."""
+    bind, variable, follows = options["bind"].strip(), options["variable"], options["follows"]
+    if options["leaves"]:
+        raise BindError(
+            f"{variable} is {bind}, and this host is to leave that network: let it listen elsewhere first, such as on loopback."
+        )
     if bind in (LOOPBACK, "localhost"):
         return Bound(("127.0.0.1", "::1") if "::1" in found.get("lo", ()) else ("127.0.0.1",), "lo")
-    if bind == WIREGUARD or bind == wireguard["interface"]:
-        return _wireguard(variable, found, wireguard, follows)
+    if bind in (WIREGUARD, options["interface"]):
+        return _wireguard(variable, found, options["interface"], options["addresses"], follows)
     if bind in (TAILSCALE, TAILSCALE_INTERFACE):
         return _tailscale(variable, found, follows)
     address = literal(bind)
     if address is not None:
         return _literal(variable, address, found, follows)
-    return _interface(variable, bind, found, networks)
+    return _interface(variable, bind, found, options["networks"] if options["named"] else None)
 
 
-def _wireguard(variable: str, found: t.Mapping[str, t.Sequence[str]], wireguard: t.Mapping[str, t.Any], follows: bool) -> Bound:
-    interface, wanted = str(wireguard["interface"]), tuple(str(address) for address in wireguard["addresses"])
+def _wireguard(variable: str, found: t.Mapping[str, t.Sequence[str]], interface: str, addresses: t.Sequence[str], follows: bool) -> Bound:
+    wanted = tuple(str(address) for address in addresses)
     if not wanted:
         raise BindError(f"{variable} is wireguard, but the host has no address there: put it into the inventory's group wireguard.")
     missing = [address for address in wanted if address not in found.get(interface, ())]

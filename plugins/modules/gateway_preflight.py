@@ -78,6 +78,10 @@ options:
         description: Whether the private network is set up later in this run, so that an address that is missing is no error.
         type: bool
         default: false
+      leaves:
+        description: Whether the host is to leave that network, which is an error as long as a server listens there.
+        type: bool
+        default: false
   settings:
     description: The variables in which another port can be said, for the sentence when one is taken.
     type: list
@@ -168,7 +172,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llm.host.plugins.module_utils._bind import BindError, host_addresses, resolve
+from ansible_collections.llm.host.plugins.module_utils._bind import OPTIONS, BindError, host_addresses, resolve
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
 
 VERSION_ARGUMENTS = {"nginx": "-v", "haproxy": "-v"}
@@ -184,13 +188,7 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "default": [],
-                "options": {
-                    **{name: {"type": "str", "required": True} for name in ("bind", "variable")},
-                    **{name: {"type": "list", "elements": "str", "default": []} for name in ("networks", "addresses")},
-                    "named": {"type": "bool", "default": True},
-                    "interface": {"type": "str", "default": "wg0"},
-                    "follows": {"type": "bool", "default": False},
-                },
+                "options": OPTIONS,
             },
             "settings": {"type": "list", "elements": "str", "default": ["gateway_port", "gateway_http_port"]},
             "packages": {"type": "list", "elements": "str", "default": []},
@@ -230,17 +228,7 @@ def bound_by(module: AnsibleModule, entries: t.Sequence[dict[str, t.Any]]) -> di
     tool = module.get_bin_path("ip")
     found = host_addresses(module.run_command([tool, "-json", "address", "show"])[1]) if entries and tool else {}
     there = {"127.0.0.1", *(address for addresses in found.values() for address in addresses)}
-    results = [
-        resolve(
-            entry["variable"],
-            entry["bind"],
-            found,
-            networks=entry["networks"] if entry["named"] else None,
-            wireguard={name: entry[name] for name in ("interface", "addresses")},
-            follows=entry["follows"],
-        )
-        for entry in entries
-    ]
+    results = [resolve(entry, found) for entry in entries]
     wanted = list(dict.fromkeys(address for result in results for address in result.addresses))
     unknown = any(result.pending for result in results)
     return {"addresses": wanted, "unknown": unknown, "pending": unknown or not there.issuperset(wanted)}

@@ -127,6 +127,10 @@ options:
         description: Whether the private network is set up later in this run, so that an address that is missing is no error.
         type: bool
         default: false
+      leaves:
+        description: Whether the host is to leave that network, which is an error as long as a server listens there.
+        type: bool
+        default: false
   passages:
     description: Directories that a user must be able to get to.
     type: list
@@ -333,7 +337,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llm.host.plugins.module_utils._bind import BindError, host_addresses, public_addresses, resolve
+from ansible_collections.llm.host.plugins.module_utils._bind import OPTIONS, BindError, host_addresses, public_addresses, resolve
 from ansible_collections.llm.host.plugins.module_utils._compat import Nvidia, conflicts, driver_in, takeover_conflicts
 from ansible_collections.llm.host.plugins.module_utils._hardware import gpus
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
@@ -420,15 +424,7 @@ def stores_of(module: AnsibleModule, declared: t.Iterable[str]) -> dict[str, lis
 def bound_by(module: AnsibleModule, options: dict[str, t.Any]) -> dict[str, t.Any]:
     tool = module.get_bin_path("ip")
     found = host_addresses(module.run_command([tool, "-json", "address", "show"])[1]) if tool else {}
-    bound = resolve(
-        options["variable"],
-        options["bind"],
-        found,
-        networks=options["networks"] if options["named"] else None,
-        wireguard={name: options[name] for name in ("interface", "addresses")},
-        follows=options["follows"],
-    )
-    return {**dataclasses.asdict(bound), "public": public_addresses(found)}
+    return {**dataclasses.asdict(resolve(options, found)), "public": public_addresses(found)}
 
 
 def stale_units(module: AnsibleModule, names: list[str]) -> list[str]:
@@ -466,13 +462,7 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "bind": {
                 "type": "dict",
-                "options": {
-                    **{name: {"type": "str", "required": True} for name in ("bind", "variable")},
-                    **{name: {"type": "list", "elements": "str", "default": []} for name in ("networks", "addresses")},
-                    "named": {"type": "bool", "default": True},
-                    "interface": {"type": "str", "default": "wg0"},
-                    "follows": {"type": "bool", "default": False},
-                },
+                "options": OPTIONS,
             },
             # No secret, whatever its name begins with.
             "passages": {

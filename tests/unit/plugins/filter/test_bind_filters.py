@@ -55,6 +55,11 @@ def test_what_this_run_sets_up_may_be_missing_before(bind, hostvars, groups, fol
     assert options(bind, hostvars, groups)["follows"] is False
 
 
+@pytest.mark.parametrize(("bind", "leaves"), [("tailscale", True), ("100.101.102.103", True), ("wireguard", False), ("loopback", False)])
+def test_who_leaves_a_network_cannot_listen_there(bind, leaves):
+    assert options(bind, {"gpu": {"tailscale_state": "absent"}})["leaves"] is leaves
+
+
 def test_who_is_not_in_the_group_has_no_address_in_the_network():
     assert options("wireguard", groups={})["addresses"] == []
 

@@ -24,9 +24,18 @@ MEMBER = {"interface": "wg0", "addresses": ["10.86.0.7", "fd86::7"]}
 STRANGER = {"interface": "wg0", "addresses": []}
 
 
-def bound(bind, found=None, *, networks=None, wireguard=None, follows=False):
+def bound(bind, found=None, *, networks=None, wireguard=None, follows=False, leaves=False):
     return resolve(
-        "ollama_bind", bind, FOUND if found is None else found, networks=networks, wireguard=wireguard or MEMBER, follows=follows
+        {
+            "bind": bind,
+            "variable": "ollama_bind",
+            "networks": networks or [],
+            "named": networks is not None,
+            "follows": follows,
+            "leaves": leaves,
+            **(wireguard or MEMBER),
+        },
+        FOUND if found is None else found,
     )
 
 
@@ -86,6 +95,11 @@ def test_what_is_not_there_is_one_sentence_and_never_another_address(bind, found
 def test_a_host_outside_of_the_network_is_told_to_join():
     with pytest.raises(BindError, match="group wireguard"):
         bound("wireguard", wireguard=STRANGER, follows=True)
+
+
+def test_nothing_listens_in_a_network_that_the_host_leaves():
+    with pytest.raises(BindError, match="ollama_bind is tailscale, and this host is to leave that network: let it listen elsewhere first"):
+        bound("tailscale", leaves=True)
 
 
 def test_what_this_run_brings_up_may_be_missing():

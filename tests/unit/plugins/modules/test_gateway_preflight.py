@@ -43,6 +43,7 @@ def bound(*binds, have=HAVE, follows=False):
             "interface": "wg0",
             "addresses": ["10.86.0.7", "fd00:86::7"],
             "follows": follows,
+            "leaves": False,
         }
         for bind in binds
     ]
