@@ -36,7 +36,10 @@ class BindError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """Where to listen: addresses of this host, IPv4 first, none if ``pending``, and the interface that has them, empty where that is not known."""
+    """Where to listen: addresses of this host, IPv4 first, and the interface that has them, empty where that is not known.
+
+    ``pending``: the host does not have them yet, and of a tailnet nobody knows them.
+    """
 
     addresses: tuple[str, ...]
     interface: str
@@ -121,7 +124,7 @@ def _wireguard(variable: str, found: t.Mapping[str, t.Sequence[str]], interface:
             f"{variable} is wireguard, but {interface} does not have {' and '.join(missing)}: put the host into the group wireguard and run site.yml, "
             f"and look at systemctl status wg-quick@{interface}."
         )
-    return Bound(wanted, interface)
+    return Bound(wanted, interface, pending=bool(missing))
 
 
 def _tailscale(variable: str, found: t.Mapping[str, t.Sequence[str]], follows: bool) -> Bound:

@@ -230,7 +230,7 @@ def bound_by(module: AnsibleModule, entries: t.Sequence[dict[str, t.Any]]) -> di
     there = {"127.0.0.1", *(address for addresses in found.values() for address in addresses)}
     results = [resolve(entry, found) for entry in entries]
     wanted = list(dict.fromkeys(address for result in results for address in result.addresses))
-    unknown = any(result.pending for result in results)
+    unknown = any(not result.addresses for result in results)
     return {"addresses": wanted, "unknown": unknown, "pending": unknown or not there.issuperset(wanted)}
 
 
