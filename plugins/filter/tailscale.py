@@ -83,7 +83,10 @@ def _serve_problems(serve: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[str]
             yield f"{where} has port {port}, which tailscale_serve[{seen[port]}] has, too: give it another one."
         seen.setdefault(port, position)
         if not re.fullmatch(r"(https?|https\+insecure)://(127\.0\.0\.1|localhost):\d+/?|unix:/\S+", str(entry.get("target", ""))):
-            yield f"{where}.target is {entry.get('target', '')!r}: write where it listens on this host, such as http://127.0.0.1:11434 or unix:/run/llm-gateway/tailnet.sock."
+            yield (
+                f"{where}.target is {entry.get('target', '')!r}: write where it listens on this host, such as http://127.0.0.1:11434 "
+                "or unix:/run/llm-gateway/tailnet.sock."
+            )
 
 
 def _is_url(text: str) -> bool:

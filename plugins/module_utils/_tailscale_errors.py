@@ -38,7 +38,10 @@ CAUSES = (
         r"dial tcp|dial udp|connection refused|no such host|no route|network is unreachable|i/o timeout|fetch control key|tls:|x509|deadline exceeded",
         "The control server {server} did not answer within {limit} seconds: look at tailscale_login_server and at the way there",
     ),
-    (r"timeout waiting|timed out", "The control server {server} did not let this host in within {limit} seconds: look at tailscale_login_server and at tailscale status"),
+    (
+        r"timeout waiting|timed out",
+        "The control server {server} did not let this host in within {limit} seconds: look at tailscale_login_server and at tailscale status",
+    ),
 )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ class Daemon:
             "BackendState": state,
             "AuthURL": self.url,
             "TailscaleIPs": own["ips"] if own and state not in ("NeedsLogin", "Stopped") else None,
-            "Self": self._peer(own) if own else {"ID": "", "PublicKey": self.profile["node_key"] or "nodekey:0", "HostName": socket.gethostname(), "DNSName": "", "TailscaleIPs": None, "Online": False},
+            "Self": self._peer(own) if own else self._nobody(),
             "Health": self._health(state),
             "MagicDNSSuffix": netmap["suffix"] if netmap else "",
             "CurrentTailnet": {"Name": "example.com", "MagicDNSSuffix": netmap["suffix"], "MagicDNSEnabled": True} if netmap else None,
@@ -118,6 +118,10 @@ class Daemon:
         if self.profile["node_key"]:
             result["HaveNodeKey"] = True
         return result
+
+    def _nobody(self) -> dict[str, t.Any]:
+        key = self.profile["node_key"] or "nodekey:0"
+        return {"ID": "", "PublicKey": key, "HostName": socket.gethostname(), "DNSName": "", "TailscaleIPs": None, "Online": False}
 
     def _health(self, state: str) -> list[str]:
         if state == "NeedsLogin":
