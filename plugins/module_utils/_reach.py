@@ -13,6 +13,7 @@ import typing as t
 __all__ = ("Reached", "reached")
 
 AT_ONCE = 32
+LONGEST_ANSWER = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,21 +25,38 @@ class Reached:
     source: str
 
 
-def reached(addresses: t.Iterable[str], ports: t.Iterable[int], timeout: float) -> list[Reached]:
-    """Those that answer within ``timeout`` seconds. Addresses of this host itself are left out: nobody comes to them from elsewhere."""
+def reached(addresses: t.Iterable[str], ports: t.Iterable[int], timeout: float, says: str = "") -> list[Reached]:
+    """Those that answer within ``timeout`` seconds, with ``says`` to a GET of / if there is one, since some networks have proxies that take any connection.
+
+    Addresses of this host itself are left out: nobody comes to them from elsewhere.
+    """
     others = [address for address in dict.fromkeys(addresses) if not _own(address)]
     sockets = [(address, port) for address in others for port in sorted(set(ports))]
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        found = pool.map(lambda target: _connect(*target, timeout), sockets)
+        found = pool.map(lambda target: _connect(*target, timeout, says), sockets)
     return list(dict.fromkeys(entry for entry in found if entry is not None))
 
 
-def _connect(address: str, port: int, timeout: float) -> Reached | None:
+def _connect(address: str, port: int, timeout: float, says: str) -> Reached | None:
     try:
         with socket.create_connection((address, port), timeout) as connection:
-            return Reached(str(connection.getpeername()[0]), port, str(connection.getsockname()[0]))
+            found = Reached(str(connection.getpeername()[0]), port, str(connection.getsockname()[0]))
+            return found if says in _answer(connection, says) else None
     except OSError:
         return None
+
+
+def _answer(connection: socket.socket, says: str) -> str:
+    if not says:
+        return ""
+    connection.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    answer = b""
+    while says.encode() not in answer and len(answer) < LONGEST_ANSWER:
+        part = connection.recv(4096)
+        if not part:
+            break
+        answer += part
+    return answer.decode(errors="replace")
 
 
 def _own(address: str) -> bool:

@@ -11,7 +11,7 @@ short_description: Tell which TCP ports of another host answer from here
 version_added: 0.1.0
 author: llm.host contributors (@llm-host)
 description:
-  - Tries to connect to every one of O(ports) at every one of O(addresses), and sends nothing.
+  - Tries to connect to every one of O(ports) at every one of O(addresses), and sends nothing, or with O(says) asks for C(/) by HTTP.
   - Run it from where nobody should get in, with C(delegate_to), to prove that nobody does.
   - An address that the host has on which this runs is left out.
 extends_documentation_fragment: [llm.host.attributes]
@@ -34,6 +34,10 @@ options:
     type: list
     elements: int
     required: true
+  says:
+    description: A text in the answer by which the program is known. Without it, whoever takes the connection counts, be it a proxy on the way.
+    type: str
+    default: ""
   timeout:
     description: Seconds to wait for an answer. All are tried at the same time.
     type: int
@@ -47,6 +51,7 @@ EXAMPLES = r"""
   llm.host.port_reach_info:
     addresses: ["{{ ansible_host }}"]
     ports: [11434]
+    says: Ollama is running
   delegate_to: localhost
   register: reach
   failed_when: reach.reached | length > 0
@@ -83,11 +88,12 @@ def main() -> None:
         argument_spec={
             "addresses": {"type": "list", "elements": "str", "required": True},
             "ports": {"type": "list", "elements": "int", "required": True},
+            "says": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 3},
         },
         supports_check_mode=True,
     )
-    found = reached(module.params["addresses"], module.params["ports"], module.params["timeout"])
+    found = reached(module.params["addresses"], module.params["ports"], module.params["timeout"], module.params["says"])
     module.exit_json(changed=False, reached=[dataclasses.asdict(entry) for entry in found])
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 
@@ -32,3 +33,23 @@ def test_addresses_of_this_host_are_left_out():
 
 def test_a_host_without_addresses_or_ports_answers_nothing():
     assert reached([], [11434], 2) == reached(["192.0.2.1"], [], 2) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"), [(b"HTTP/1.0 200 OK\r\n\r\nOllama is running", True), (b"HTTP/1.0 502 Bad Gateway\r\n\r\n", False), (b"", False)]
+)
+def test_a_proxy_on_the_way_is_not_taken_for_ollama(elsewhere, text, counts):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer():
+            connection = server.accept()[0]
+            with connection:
+                connection.recv(4096)
+                connection.sendall(text)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        found = reached(["127.0.0.1"], [port], 5, "Ollama is running")
+        thread.join()
+    assert bool(found) is counts
