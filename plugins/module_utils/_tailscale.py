@@ -219,7 +219,7 @@ def _time(text: str | None) -> datetime.datetime | None:
     """RFC 3339, of which seconds are enough. Zero is no time."""
     if not text or text.startswith("0001-"):
         return None
-    return datetime.datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.UTC)
+    return datetime.datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
 
 
 def _written(value: Value) -> str:

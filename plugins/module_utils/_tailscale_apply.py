@@ -58,7 +58,7 @@ class Tailscale:
             node = self._login(node, wanted, secret)
         elif plan.join:
             node = self._join(node, wanted, secret)
-        rest = make_plan(node, wanted, datetime.datetime.now(datetime.UTC))
+        rest = make_plan(node, wanted, datetime.datetime.now(datetime.timezone.utc))
         if rest.settings:
             risk = [ACCEPTED] if "ssh" in rest.settings else []
             self._must("set", *settings_flags(wanted.settings, rest.settings), *risk, node=node)

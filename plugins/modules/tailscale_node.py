@@ -394,7 +394,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     module.run_command_environ_update = {"LANG": "C", "LC_ALL": "C"}
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)
     program = module.get_bin_path("tailscale")
     try:
         if not program:
