@@ -8,7 +8,7 @@ SHELL := /bin/bash
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # What looks at the clock has the machine for itself; the others mostly wait, and something else can go on beside them.
 TIMED := molecule-gateway-nginx molecule-gateway-caddy molecule-balancer molecule-fleet
-BESIDE := lint unit contract sanity molecule-lifecycle molecule-acme molecule-tailscale
+BESIDE := lint unit contract sanity molecule-lifecycle molecule-acme molecule-tailscale molecule-models
 
 .PHONY: help setup lab clients demo demo-clean test lint sanity unit contract molecule $(SCENARIOS:%=molecule-%) bench build clean
 
