@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.llm.host.plugins.module_utils._bind import LOOPBACK, TAILSCALE, TAILSCALE_INTERFACE, WIREGUARD, in_tailnet, literal
+from ansible_collections.llm.host.plugins.module_utils._bind import LOOPBACK, TAILSCALE, WIREGUARD, in_tailnet, literal, word_of
 from ansible_collections.llm.host.plugins.plugin_utils._bind import PENDING
-from ansible_collections.llm.host.plugins.plugin_utils._listen import asks
+from ansible_collections.llm.host.plugins.plugin_utils._listen import asks, written
 from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import DEFAULT_INTERFACE, member_addresses
 
 Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -35,13 +34,13 @@ def bind_options(
     be ``anywhere``.
     """
     variables = hostvars[host]
-    written = str(bind).strip()
     interface = str(variables.get("wireguard_interface", DEFAULT_INTERFACE))
+    word = word_of(str(bind), interface)
     addresses = _wireguard(host, variables, groups)
-    network = _network(written, interface, addresses)
+    network = _network(word, addresses)
     return {
         "variable": variable,
-        "bind": written,
+        "bind": word,
         "networks": [] if networks is None else [str(network) for network in networks],
         "named": networks is not None and not boolean(anywhere, strict=False),
         "interface": interface,
@@ -55,12 +54,19 @@ def bind_address(options: t.Mapping[str, t.Any], bound: t.Mapping[str, t.Any] | 
     """The one address to listen on. Of what only the host knows, ``bound`` as llm.host.host_preflight returns it tells; before that, one that no host has."""
     if bound and bound.get("addresses"):
         return str(bound["addresses"][0])
-    if options["bind"] in (LOOPBACK, "localhost"):
+    if options["bind"] == LOOPBACK:
         return "127.0.0.1"
-    if options["bind"] in (WIREGUARD, options["interface"]):
+    if options["bind"] == WIREGUARD:
         return str(next(iter(options["addresses"]), PENDING))
     address = literal(options["bind"])
     return PENDING if address is None else str(address)
+
+
+def bind_options_of(host: str, hostvars: Hostvars, groups: Groups, follows: t.Any = False) -> dict[str, t.Any]:
+    """The same for where Ollama of another host listens, as the inventory says it."""
+    variables = hostvars[host]
+    networks, anywhere = variables.get("ollama_private_networks", []), variables.get("ollama_accept_exposed_api", False)
+    return bind_options(written(variables), host, hostvars, groups, follows, networks, anywhere)
 
 
 def bind_asked(hosts: t.Iterable[str], hostvars: Hostvars) -> list[str]:
@@ -68,12 +74,12 @@ def bind_asked(hosts: t.Iterable[str], hostvars: Hostvars) -> list[str]:
     return [host for host in hosts if asks(hostvars[host])]
 
 
-def _network(bind: str, interface: str, addresses: t.Sequence[str]) -> str:
+def _network(bind: str, addresses: t.Sequence[str]) -> str:
     """The network in which it lies, as far as the inventory tells."""
     address = literal(bind)
-    if bind in (WIREGUARD, interface) or str(address) in addresses:
+    if bind == WIREGUARD or str(address) in addresses:
         return WIREGUARD
-    if bind in (TAILSCALE, TAILSCALE_INTERFACE) or (address is not None and in_tailnet(address)):
+    if bind == TAILSCALE or (address is not None and in_tailnet(address)):
         return TAILSCALE
     return ""
 
@@ -91,16 +97,11 @@ def _group(word: str, variables: t.Mapping[str, t.Any], groups: Groups) -> t.Seq
 
 
 def _wireguard(host: str, variables: t.Mapping[str, t.Any], groups: Groups) -> list[str]:
-    if host not in _group(WIREGUARD, variables, groups):
-        return []
-    try:
-        return member_addresses(host, variables)
-    except ValueError as error:
-        raise AnsibleFilterError(f"wireguard_networks or wireguard_addresses of {host} are wrong: {error}.") from error
+    return member_addresses(host, variables) if host in _group(WIREGUARD, variables, groups) else []
 
 
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"bind_address": bind_address, "bind_asked": bind_asked, "bind_options": bind_options}
+        return {"bind_address": bind_address, "bind_asked": bind_asked, "bind_options": bind_options, "bind_options_of": bind_options_of}

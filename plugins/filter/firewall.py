@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.llm.host.plugins.module_utils._bind import TAILSCALE, TAILSCALE_INTERFACE, TAILSCALE_NETWORKS, WIREGUARD
+from ansible_collections.llm.host.plugins.module_utils._bind import TAILSCALE, TAILSCALE_INTERFACE, TAILSCALE_NETWORKS, WIREGUARD, word_of
 from ansible_collections.llm.host.plugins.plugin_utils._listen import ADDRESS, LOOPBACK, listens, reach
 from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import DEFAULT_NETWORKS
 
@@ -29,10 +29,9 @@ def firewall_ports(settings: t.Mapping[str, t.Any]) -> list[int]:
 
 
 def firewall_interfaces(firewall: t.Mapping[str, t.Any]) -> list[str]:
-    """The interfaces behind which everybody is let in: of private networks in which who is a member is declared, or what goes out at a member's own request."""
+    """The interfaces behind which everybody is let in: those of private networks, whose members somebody else declares."""
     named = {TAILSCALE: TAILSCALE_INTERFACE, WIREGUARD: str(firewall["wireguard"])}
-    words = [str(firewall["bind"]), *(str(entry) for entry in firewall["allow"])]
-    return sorted({named.get(word, word) for word in words if word in named or word in named.values()}) if firewall["ports"] else []
+    return sorted(named[word] for word in _member_networks(firewall)) if firewall["ports"] else []
 
 
 def firewall_gateways(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[dict[str, str]]:
@@ -44,7 +43,7 @@ def firewall_problems(firewall: t.Mapping[str, t.Any], addresses: Addresses) -> 
     """One sentence for each host that could not be let in."""
     if not firewall["ports"]:
         return []
-    if firewall_interfaces({**firewall, "allow": []}):
+    if _bound_to(firewall) in (TAILSCALE, WIREGUARD):
         return list(_allow_problems(firewall))
     return [
         *_allow_problems(firewall),
@@ -63,14 +62,20 @@ def firewall_members(firewall: t.Mapping[str, t.Any], addresses: Addresses, wire
     """The networks from which somebody may reach an instance; none where it listens on loopback."""
     if reach(str(firewall["bind"]).strip("[] ")) == LOOPBACK:
         return []
-    networks = {
-        TAILSCALE_INTERFACE: TAILSCALE_NETWORKS,
-        str(firewall["wireguard"]): [str(network) for network in wireguard_networks or DEFAULT_NETWORKS],
-    }
-    members = [network for name in firewall_interfaces({**firewall, "ports": [0]}) for network in networks[name]]
+    networks = {TAILSCALE: TAILSCALE_NETWORKS, WIREGUARD: [str(network) for network in wireguard_networks or DEFAULT_NETWORKS]}
+    members = [network for word in _member_networks(firewall) for network in networks[word]]
     # Without the firewall, whoever is in a private network.
     sources = firewall_sources(firewall, addresses) if firewall["ports"] else [str(network) for network in firewall["networks"]]
     return sorted({*members, *sources})
+
+
+def _bound_to(firewall: t.Mapping[str, t.Any]) -> str:
+    return word_of(str(firewall["bind"]), str(firewall["wireguard"]))
+
+
+def _member_networks(firewall: t.Mapping[str, t.Any]) -> set[str]:
+    """Of the private networks those whose members are let in."""
+    return {TAILSCALE, WIREGUARD} & {_bound_to(firewall), *(str(entry) for entry in firewall["allow"])}
 
 
 def _origin(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str]:

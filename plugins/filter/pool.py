@@ -88,7 +88,7 @@ def _address(host: str, variables: t.Mapping[str, t.Any], bound: Bound, *, local
     address = _listens(host, variables, bound)
     reached = reach(address)
     if local:
-        return "127.0.0.1" if reached == EVERYWHERE or address == "localhost" else _bracketed(address)
+        return "127.0.0.1" if reached == EVERYWHERE else _bracketed(address)
     if reached == LOOPBACK:
         raise AnsibleFilterError(
             f"The gateway cannot reach Ollama on {host}, which listens on {written(variables)} only: set ollama_bind of {host} to tailscale, wireguard, or its "
@@ -98,11 +98,7 @@ def _address(host: str, variables: t.Mapping[str, t.Any], bound: Bound, *, local
 
 
 def _listens(host: str, variables: t.Mapping[str, t.Any], bound: Bound) -> str:
-    try:
-        known = listens(host, variables)
-    except ValueError as error:
-        raise AnsibleFilterError(f"wireguard_networks or wireguard_addresses of {host} are wrong: {error}.") from error
-    return known or str(next(iter((bound.get(host) or {}).get("addresses") or ()), PENDING))
+    return listens(host, variables) or str(next(iter((bound.get(host) or {}).get("addresses") or ()), PENDING))
 
 
 def _instances(variables: t.Mapping[str, t.Any]) -> t.Any:

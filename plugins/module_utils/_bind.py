@@ -15,7 +15,7 @@ import typing as t
 
 __all__ = (
     "ALL", "LOOPBACK", "OPTIONS", "PRIVATE", "TAILSCALE", "TAILSCALE_INTERFACE", "TAILSCALE_NETWORKS", "WIREGUARD", "WORDS",
-    "BindError", "Bound", "host_addresses", "in_tailnet", "is_private", "literal", "public_addresses", "resolve",
+    "BindError", "Bound", "host_addresses", "in_tailnet", "is_private", "literal", "public_addresses", "resolve", "word_of",
 )  # fmt: skip
 
 ALL, LOOPBACK, TAILSCALE, WIREGUARD = WORDS = ("all", "loopback", "tailscale", "wireguard")
@@ -44,6 +44,12 @@ class Bound:
     addresses: tuple[str, ...]
     interface: str
     pending: bool = False
+
+
+def word_of(bind: str, wireguard: str) -> str:
+    """What is written, but for the name of a private network's interface the word for that network. ``wireguard``: the interface of WireGuard."""
+    written = bind.strip()
+    return {"localhost": LOOPBACK, wireguard: WIREGUARD, TAILSCALE_INTERFACE: TAILSCALE}.get(written, written)
 
 
 def literal(text: str) -> Address | None:
@@ -97,16 +103,16 @@ OPTIONS: dict[str, t.Any] = {
 
 def resolve(options: t.Mapping[str, t.Any], found: t.Mapping[str, t.Sequence[str]]) -> Bound:
     """The addresses that ``options`` lead to among those that were ``found`` on the host. Raises BindError. Never answers with all addresses."""
-    bind, variable, follows = options["bind"].strip(), options["variable"], options["follows"]
+    bind, variable, follows = word_of(options["bind"], options["interface"]), options["variable"], options["follows"]
     if options["leaves"]:
         raise BindError(
             f"{variable} is {bind}, and this host is to leave that network: let it listen elsewhere first, such as on loopback."
         )
-    if bind in (LOOPBACK, "localhost"):
+    if bind == LOOPBACK:
         return Bound(("127.0.0.1", "::1") if "::1" in found.get("lo", ()) else ("127.0.0.1",), "lo")
-    if bind in (WIREGUARD, options["interface"]):
+    if bind == WIREGUARD:
         return _wireguard(variable, found, options["interface"], options["addresses"], follows)
-    if bind in (TAILSCALE, TAILSCALE_INTERFACE):
+    if bind == TAILSCALE:
         return _tailscale(variable, found, follows)
     address = literal(bind)
     if address is not None:

@@ -32,22 +32,23 @@ def reach(listens: str) -> str:
 
 
 def written(variables: t.Mapping[str, t.Any]) -> str:
-    """What a host's variables say, without brackets."""
-    return str(variables.get("ollama_bind", DEFAULT)).strip("[] ")
+    """What a host's variables say, without brackets, and the word for the network where they name its interface."""
+    return _bind.word_of(
+        str(variables.get("ollama_bind", DEFAULT)).strip("[] "), str(variables.get("wireguard_interface", DEFAULT_INTERFACE))
+    )
 
 
 def listens(host: str, variables: t.Mapping[str, t.Any]) -> str:
-    """The address, or ``localhost``; empty where only the host knows it. Raises ValueError for a WireGuard network that is none."""
+    """The address; empty where only the host knows it."""
     bind = written(variables)
-    if bind in (_bind.WIREGUARD, variables.get("wireguard_interface", DEFAULT_INTERFACE)):
+    if bind == _bind.WIREGUARD:
         return member_addresses(host, variables)[0]
     if bind == _bind.LOOPBACK:
         return "127.0.0.1"
-    return bind if bind == "localhost" or _bind.literal(bind) is not None else ""
+    return bind if _bind.literal(bind) is not None else ""
 
 
 def asks(variables: t.Mapping[str, t.Any]) -> bool:
     """Whether only the host itself knows the address: of a tailnet or an interface."""
     bind = written(variables)
-    known = (_bind.LOOPBACK, "localhost", _bind.WIREGUARD, variables.get("wireguard_interface", DEFAULT_INTERFACE))
-    return bind not in known and _bind.literal(bind) is None
+    return bind not in (_bind.LOOPBACK, _bind.WIREGUARD) and _bind.literal(bind) is None

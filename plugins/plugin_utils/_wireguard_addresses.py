@@ -9,6 +9,8 @@ import hashlib
 import ipaddress
 import typing as t
 
+from ansible.errors import AnsibleFilterError
+
 __all__ = ("DEFAULT_INTERFACE", "DEFAULT_NETWORKS", "assigned", "member_addresses")
 
 # What the role wireguard uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
@@ -30,8 +32,11 @@ def assigned(name: str, networks: t.Sequence[str], addresses: t.Sequence[str] = 
 
 
 def member_addresses(host: str, variables: t.Mapping[str, t.Any]) -> list[str]:
-    """The same of a host with these variables in the inventory."""
-    return assigned(host, variables.get("wireguard_networks", DEFAULT_NETWORKS), variables.get("wireguard_addresses") or ())
+    """The same of a host with these variables in the inventory. Raises AnsibleFilterError, one sentence."""
+    try:
+        return assigned(host, variables.get("wireguard_networks", DEFAULT_NETWORKS), variables.get("wireguard_addresses") or ())
+    except ValueError as error:
+        raise AnsibleFilterError(f"wireguard_networks or wireguard_addresses of {host} are wrong: {error}.") from error
 
 
 def _of_name(name: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

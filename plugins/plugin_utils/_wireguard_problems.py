@@ -11,6 +11,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.llm.host.plugins.module_utils._bind import PRIVATE, is_private
 from ansible_collections.llm.host.plugins.plugin_utils._wireguard_network import GENERAL, Host, Network
 
 __all__ = ("host_problems", "leave_problems", "problems")
@@ -18,7 +19,6 @@ __all__ = ("host_problems", "leave_problems", "problems")
 INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_=+.-]{0,14}\Z")
 CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(\d{1,5})\Z")
-PRIVATE = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")]
 Net = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
@@ -117,8 +117,8 @@ def _networks(networks: t.Sequence[t.Any]) -> t.Iterator[str]:
         where, net = f"wireguard_networks[{index}] is {text!r}", _network(text)
         if net is None:
             yield f"{where}: write a network without bits behind its length, such as 10.86.0.0/16 or fd86::/64."
-        elif not any(net.version == private.version and net.subnet_of(private) for private in PRIVATE):  # type: ignore[arg-type]
-            yield f"{where}, which is not private: write one in {', '.join(map(str, PRIVATE))}."
+        elif not is_private(net):
+            yield f"{where}, which is not private: write one in {', '.join(PRIVATE)}."
         elif any(net.version == other.version and net.overlaps(other) for other in seen):
             yield f"{where}, which overlaps with another one of them: leave one out."
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llm.host.plugins.filter.bind import bind_address, bind_options
+from ansible_collections.llm.host.plugins.filter.bind import bind_address, bind_options, bind_options_of
 from ansible_collections.llm.host.plugins.plugin_utils._bind import PENDING
 
 HOSTVARS = {"gpu": {"wireguard_addresses": ["10.86.0.7"]}}
@@ -75,3 +75,16 @@ def test_of_an_interface_only_named_networks_count_unless_the_risk_is_accepted(n
 def test_a_network_that_is_none_is_one_sentence():
     with pytest.raises(AnsibleFilterError, match="wireguard_networks or wireguard_addresses of gpu are wrong"):
         options("wireguard", {"gpu": {"wireguard_networks": ["10.86.0/x"]}})
+
+
+def test_of_another_host_the_inventory_says_it_all():
+    variables = {"ollama_bind": "eth1", "ollama_private_networks": ["10.20.0.0/16"], "ollama_accept_exposed_api": "no"}
+    assert bind_options_of("gpu", {"gpu": variables}, {}) == bind_options("eth1", "gpu", {"gpu": variables}, {}, networks=["10.20.0.0/16"])
+    assert bind_options_of("gpu", {"gpu": {}}, {})["bind"] == "loopback"
+
+
+@pytest.mark.parametrize(
+    ("bind", "word"), [("wg0", "wireguard"), ("tailscale0", "tailscale"), ("localhost", "loopback"), (" eth1 ", "eth1")]
+)
+def test_the_name_of_an_interface_stands_for_its_network(bind, word):
+    assert options(bind)["bind"] == word
