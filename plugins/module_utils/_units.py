@@ -18,7 +18,7 @@ __all__ = ("Plan", "UnitError", "UnitState", "Units", "api_url", "make_plan", "m
 
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths",
-    "EnvironmentFiles", "ExecMainStartTimestamp", "NRestarts", "MainPID", "User",
+    "EnvironmentFiles", "ExecMainStartTimestamp", "ActiveEnterTimestamp", "StateChangeTimestamp", "NRestarts", "MainPID", "User",
 )  # fmt: skip
 DIRECTORY = "/etc/systemd/system"
 RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
@@ -32,6 +32,7 @@ class UnitError(Exception):
 class UnitState:
     """What systemd says of a unit. ``started`` is seconds since the epoch, None while it has no main process.
 
+    ``entered`` is when it became active, ``settled`` when its state changed last, as it does at the end of a reload.
     ``misplaced``: what starts it at boot is not what its file says, as after another file has taken its place.
     """
 
@@ -42,6 +43,8 @@ class UnitState:
     needs_reload: bool = False
     files: tuple[str, ...] = ()
     started: float | None = None
+    entered: float | None = None
+    settled: float | None = None
     restarts: int = 0
     pid: int = 0
     user: str = ""
@@ -164,6 +167,8 @@ def _state(name: str, block: t.Mapping[str, str]) -> UnitState:
         needs_reload=block.get("NeedDaemonReload") == "yes",
         files=tuple(path for path in files if path),
         started=_timestamp(block.get("ExecMainStartTimestamp", "")),
+        entered=_timestamp(block.get("ActiveEnterTimestamp", "")),
+        settled=_timestamp(block.get("StateChangeTimestamp", "")),
         restarts=int(block.get("NRestarts", "0") or 0),
         pid=int(block.get("MainPID", "0") or 0),
         user=block.get("User", ""),
