@@ -174,6 +174,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llm.host.plugins.module_utils._bind import OPTIONS, BindError, host_addresses, resolve
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
+from ansible_collections.llm.host.plugins.module_utils._packages import missing_packages
 
 VERSION_ARGUMENTS = {"nginx": "-v", "haproxy": "-v"}
 
@@ -214,7 +215,7 @@ def main() -> None:
             )
     module.exit_json(
         changed=False,
-        missing_packages=missing_packages(module, module.params["packages"]),
+        missing_packages=missing_packages(module.run_command, module.params["packages"], tool=module.get_bin_path("dpkg-query")),
         version=version_of(module, program),
         system=system_of(read("/etc/os-release")),
         ipv6=os.path.exists("/proc/net/if_inet6"),
@@ -232,17 +233,6 @@ def bound_by(module: AnsibleModule, entries: t.Sequence[dict[str, t.Any]]) -> di
     wanted = list(dict.fromkeys(address for result in results for address in result.addresses))
     unknown = any(not result.addresses for result in results)
     return {"addresses": wanted, "unknown": unknown, "pending": unknown or not there.issuperset(wanted)}
-
-
-def missing_packages(module: AnsibleModule, packages: t.Sequence[str]) -> list[str]:
-    if not packages or module.get_bin_path("dpkg-query") is None:
-        return list(packages)
-    wanted = [package.partition("=")[::2] for package in packages]
-    names = [name for name, version in wanted]
-    command = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status} ${Version}\n", *names]
-    lines = [line.split() for line in module.run_command(command)[1].splitlines()]
-    installed = {fields[0]: fields[2] for fields in lines if fields[1] == "installed"}
-    return [package for package, (name, version) in zip(packages, wanted) if name not in installed or version not in ("", installed[name])]
 
 
 def version_of(module: AnsibleModule, program: str) -> str:

@@ -47,6 +47,16 @@ options:
     type: list
     elements: path
     default: []
+  packages:
+    description: Debian packages to look for, each a name or C(name=version).
+    type: list
+    elements: str
+    default: []
+  texts:
+    description: Public text files to read, such as certificates. Do not name files with secrets here.
+    type: list
+    elements: path
+    default: []
   names:
     description: Names of hosts whose addresses are to be looked up. An address stands for itself.
     type: list
@@ -112,6 +122,46 @@ options:
         default: []
       named:
         description: Whether only addresses in O(bind.networks) are taken of an interface, and not each private one.
+        type: bool
+        default: true
+      interface:
+        description: The interface of WireGuard.
+        type: str
+        default: wg0
+      addresses:
+        description: The addresses of the host in the network of WireGuard.
+        type: list
+        elements: str
+        default: []
+      follows:
+        description: Whether the private network is set up later in this run, so that an address that is missing is no error.
+        type: bool
+        default: false
+      leaves:
+        description: Whether the host is to leave that network, which is an error as long as a server listens there.
+        type: bool
+        default: false
+  binds:
+    description: The same for several servers, for RV(bounds).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      bind:
+        description: V(loopback), V(tailscale), V(wireguard), an address, or the name of an interface.
+        type: str
+        required: true
+      variable:
+        description: The variable that says so, for the error message.
+        type: str
+        required: true
+      networks:
+        description: Networks in which addresses of an interface must lie where O(binds[].named) is set.
+        type: list
+        elements: str
+        default: []
+      named:
+        description: Whether only addresses in O(binds[].networks) are taken of an interface, and not each private one.
         type: bool
         default: true
       interface:
@@ -212,6 +262,17 @@ paths:
   type: list
   elements: str
   sample: [/etc/llm-host/firewall.nft]
+missing_packages:
+  description: Those of O(packages) that are not installed, or not in this version.
+  returned: always
+  type: list
+  elements: str
+  sample: [prometheus-node-exporter]
+texts:
+  description: Content of each of O(texts), empty where there is no such file.
+  returned: always
+  type: dict
+  sample: {/etc/llm-metrics/identity.crt: ""}
 addresses:
   description: The addresses of each of O(names), as this host knows them, none where it knows none.
   returned: always
@@ -243,6 +304,12 @@ bound:
       type: list
       elements: str
   sample: {addresses: ["10.86.31.7"], interface: wg0, pending: false, public: ["203.0.113.7"]}
+bounds:
+  description: Where each of O(binds) leads on this host, as RV(bound).
+  returned: always
+  type: list
+  elements: dict
+  sample: [{addresses: ["10.86.31.7"], interface: wg0, pending: false}]
 selinux:
   description: Whether the kernel runs with SELinux.
   returned: always
@@ -340,7 +407,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llm.host.plugins.module_utils._bind import OPTIONS, BindError, host_addresses, public_addresses, resolve
 from ansible_collections.llm.host.plugins.module_utils._compat import Nvidia, conflicts, driver_in, takeover_conflicts
 from ansible_collections.llm.host.plugins.module_utils._hardware import gpus
+from ansible_collections.llm.host.plugins.module_utils._host_file import read_text
 from ansible_collections.llm.host.plugins.module_utils._listeners import listeners
+from ansible_collections.llm.host.plugins.module_utils._packages import missing_packages
 from ansible_collections.llm.host.plugins.module_utils._passage import closed_to
 from ansible_collections.llm.host.plugins.module_utils._release_assets import Version
 from ansible_collections.llm.host.plugins.module_utils._release_tree import read_link
@@ -421,10 +490,14 @@ def stores_of(module: AnsibleModule, declared: t.Iterable[str]) -> dict[str, lis
     }
 
 
-def bound_by(module: AnsibleModule, options: dict[str, t.Any]) -> dict[str, t.Any]:
+def bound_by(module: AnsibleModule) -> dict[str, t.Any]:
+    """Where servers are to listen, as the result says it."""
+    bind, binds = module.params["bind"], module.params["binds"]
     tool = module.get_bin_path("ip")
-    found = host_addresses(module.run_command([tool, "-json", "address", "show"])[1]) if tool else {}
-    return {**dataclasses.asdict(resolve(options, found)), "public": public_addresses(found)}
+    found = host_addresses(module.run_command([tool, "-json", "address", "show"])[1]) if tool and (bind or binds) else {}
+    bounds = [dataclasses.asdict(resolve(options, found)) for options in binds]
+    one = {"bound": {**dataclasses.asdict(resolve(bind, found)), "public": public_addresses(found)}} if bind else {}
+    return {**one, "bounds": bounds}
 
 
 def stale_units(module: AnsibleModule, names: list[str]) -> list[str]:
@@ -448,6 +521,8 @@ def main() -> None:
             "groups": {"type": "list", "elements": "str", "default": []},
             "programs": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "texts": {"type": "list", "elements": "path", "default": []},
             "names": {"type": "list", "elements": "str", "default": []},
             "release": {
                 "type": "dict",
@@ -464,6 +539,7 @@ def main() -> None:
                 "type": "dict",
                 "options": OPTIONS,
             },
+            "binds": {"type": "list", "elements": "dict", "default": [], "options": OPTIONS},
             # No secret, whatever its name begins with.
             "passages": {
                 "type": "list",
@@ -525,7 +601,7 @@ def main() -> None:
         if problems:
             module.fail_json(msg=" ".join(problems))
         stores = stores_of(module, declared)
-        bound = {"bound": bound_by(module, params["bind"])} if params["bind"] else {}
+        bound = bound_by(module)
     except (UnitError, BindError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(
@@ -534,6 +610,8 @@ def main() -> None:
         groups=existing_groups(params["groups"]),
         programs=[name for name in params["programs"] if module.get_bin_path(name)],
         paths=[path for path in params["paths"] if os.path.lexists(path)],
+        missing_packages=missing_packages(module.run_command, params["packages"], tool=module.get_bin_path("dpkg-query")),
+        texts={path: read_text(path) or "" for path in params["texts"]},
         addresses={name: addresses(name) for name in params["names"]},
         gpus=gpus(),
         selinux=os.path.exists("/sys/fs/selinux/enforce"),

@@ -68,3 +68,17 @@ def test_an_interface_that_is_not_there_is_one_sentence():
     assert result["msg"].startswith(
         "ollama_bind is no-such-if0, which is neither loopback, tailscale, wireguard, an address nor an interface of the host"
     )
+
+
+def test_packages_texts_and_several_addresses_take_one_round_trip(tmp_path):
+    certificate = tmp_path / "identity.crt"
+    certificate.write_text("-----BEGIN CERTIFICATE-----\n")
+    result = call(
+        packages=["no-such-package"],
+        texts=[str(certificate), "/no/such/file"],
+        binds=[{"bind": "loopback", "variable": "metrics_bind"}, {"bind": "127.0.0.1", "variable": "ollama_bind"}],
+    )
+    assert result["missing_packages"] == ["no-such-package"]
+    assert result["texts"] == {str(certificate): "-----BEGIN CERTIFICATE-----\n", "/no/such/file": ""}
+    assert [bound["addresses"][0] for bound in result["bounds"]] == ["127.0.0.1", "127.0.0.1"]
+    assert "bound" not in result
