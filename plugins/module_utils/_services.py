@@ -116,6 +116,7 @@ class Services:
         """Do what is to be done. Raises UnitError, with the last lines of the journals of what does not run then."""
         if any(due.manager for due in dues):
             self._units.do("daemon-reload")
+        self._refuse_static([due.name for due in dues if due.enable])
         started = [due.name for due in dues if due.start]
         if started:
             self._units.forget(started)
@@ -126,13 +127,8 @@ class Services:
             ("restart", [due.name for due in dues if due.start or due.restart]),
             ("reload-or-restart", [due.name for due in dues if due.reload]),
         ):
-            if not names:
-                continue
-            try:
-                self._units.do(verb, *names)
-            except UnitError as error:
-                down = [state.name for state in self._units.states(names) if not state.running]
-                raise UnitError(" ".join([_sentence(str(error)), *map(self._last_words, down)])) from None
+            for name in names:
+                self._do(verb, name)
 
     def prove(self, services: t.Sequence[Wanted], dues: t.Sequence[Due]) -> None:
         """That all of them run, and answer where they should. Raises UnitError."""
@@ -172,6 +168,20 @@ class Services:
     def _alive(self, state: UnitState, before: UnitState) -> None:
         if not state.running or state.restarts > before.restarts:
             raise UnitError(f"{state.name} does not stay up, it is {state.active}. {self._last_words(state.name)}")
+
+    def _refuse_static(self, names: t.Sequence[str]) -> None:
+        for state in self._units.states(names) if names else []:
+            if state.static:
+                raise UnitError(
+                    f"{state.name} has no section [Install], so that nothing can start it at boot: add one, or say enabled: false."
+                )
+
+    def _do(self, verb: str, name: str) -> None:
+        try:
+            self._units.do(verb, name)
+        except UnitError as error:
+            words = "" if self._units.states([name])[0].running else f" {self._last_words(name)}"
+            raise UnitError(_sentence(str(error)) + words) from None
 
     def _last_words(self, name: str) -> str:
         lines = self._units.journal(name, lines=10).strip()

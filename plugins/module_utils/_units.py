@@ -33,7 +33,7 @@ class UnitState:
     """What systemd says of a unit. ``started`` is seconds since the epoch, None while it has no main process.
 
     ``entered`` is when it became active, ``settled`` when its state changed last, as it does at the end of a reload.
-    ``misplaced``: what starts it at boot is not what its file says, as after another file has taken its place.
+    ``static``: its file does not say what starts it at boot. ``misplaced``: what starts it at boot is not what its file says, as after another file has taken its place.
     """
 
     name: str
@@ -48,6 +48,7 @@ class UnitState:
     restarts: int = 0
     pid: int = 0
     user: str = ""
+    static: bool = False
     misplaced: bool = False
 
     @property
@@ -172,6 +173,7 @@ def _state(name: str, block: t.Mapping[str, str]) -> UnitState:
         restarts=int(block.get("NRestarts", "0") or 0),
         pid=int(block.get("MainPID", "0") or 0),
         user=block.get("User", ""),
+        static=block.get("UnitFileState") == "static",
         misplaced=os.path.lexists(f"{DIRECTORY}/default.target.wants/{name}"),
     )
 

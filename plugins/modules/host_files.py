@@ -46,6 +46,10 @@ options:
         description: Its mode, as four digits.
         type: str
         default: "0644"
+      shown:
+        description: Whether a diff shows its text, which of programs nobody reads there.
+        type: bool
+        default: true
       backup_unless:
         description:
           - A text by which our own file is known. What is there without it was written by somebody else, and is kept beside, with
@@ -123,10 +127,11 @@ from ansible_collections.llm.host.plugins.module_utils._host_file import BACKUP_
 from ansible_collections.llm.host.plugins.module_utils._undo import Undo
 
 HIDDEN = "(secret)\n"
+UNSHOWN = "(not shown)\n"
 
 
 def suboptions(*, mode: str, secret: bool) -> dict[str, dict[str, t.Any]]:
-    further: dict[str, dict[str, t.Any]] = {} if secret else {"backup_unless": {"type": "str"}}
+    further: dict[str, dict[str, t.Any]] = {} if secret else {"shown": {"type": "bool", "default": True}, "backup_unless": {"type": "str"}}
     return {
         "path": {"type": "path", "required": True},
         "content": {"type": "str", "no_log": secret},
@@ -185,8 +190,9 @@ def main() -> None:
             except (OSError, ValueError) as exc:
                 module.fail_json(msg=f"Cannot write {path}: {exc}", changed=bool(changed), changed_paths=changed)
             changed.append(path)
-            shown = {"before": before or "", "after": wanted} if not secret else {"before": HIDDEN if before else "", "after": HIDDEN}
-            diffs.append({"before_header": path, "after_header": path, **shown})
+            hidden = HIDDEN if secret else "" if entry["shown"] else UNSHOWN
+            texts = {"before": hidden if before else "", "after": hidden} if hidden else {"before": before or "", "after": wanted}
+            diffs.append({"before_header": path, "after_header": path, **texts})
     module.exit_json(changed=bool(changed), changed_paths=changed, diff=diffs)
 
 

@@ -116,7 +116,7 @@ def services(systemd: Systemd, *replies: int | TransportError, wait: float = 5) 
     return Services(Units(systemd), Http(*replies), wait=wait, pause=0, settles=0)
 
 
-def test_each_step_is_taken_once_for_all_units():
+def test_each_step_is_taken_for_all_units_before_the_next():
     systemd = Systemd(shown())
     services(systemd).apply(
         [
@@ -132,9 +132,17 @@ def test_each_step_is_taken_once_for_all_units():
         "stop d.service",
         "disable d.service",
         "reenable a.service",
-        "restart a.service b.service",
+        "restart a.service",
+        "restart b.service",
         "reload-or-restart c.service",
     ]
+
+
+def test_what_nothing_can_start_at_boot_is_an_error():
+    show = shown().replace("UnitFileState=enabled", "UnitFileState=static")
+    with pytest.raises(UnitError, match=r"exporter.service has no section \[Install\].*enabled: false"):
+        services(Systemd(show)).apply([Due(NAME, enable=True)])
+    assert services(Systemd(show)).due([Wanted(NAME, enabled=False)])[1][0].actions == []
 
 
 def test_a_start_that_fails_brings_the_last_lines_of_the_journal():

@@ -72,3 +72,12 @@ def test_a_file_with_another_mode_is_corrected(call, tmp_path):
     path.chmod(0o666)
     assert call(files=[{"path": str(path), "content": "same"}])["changed"] is True
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_diff_of_a_program_is_one_line(call, tmp_path):
+    path = tmp_path / "program.py"
+    result = call("-vvv", files=[{"path": str(path), "content": "print(1)\n" * 1000, "shown": False}])
+    assert path.read_text() == "print(1)\n" * 1000
+    assert result["diff"][0]["after"] == "(not shown)\n"
+    path.write_text("print(2)\n")
+    assert call("-vvv", files=[{"path": str(path), "content": "print(1)\n", "shown": False}])["diff"][0]["before"] == "(not shown)\n"
