@@ -428,6 +428,35 @@ def _wireguard(result: Result, declared: Result) -> list[Drift]:
     return found
 
 
+def _units(result: Result, declared: Result) -> list[Drift]:
+    """Of units, as C(host_services) sees them."""
+    said = {
+        "stop": ("stopped", "running"),
+        "disable": ("a unit that does not start at boot", "one that does"),
+        "enable": ("a unit that starts at boot", "one that does not"),
+        "start": ("running", "stopped"),
+    }
+    found = []
+    for entry in result["services"]:
+        found += [Drift(entry["name"], *said[action]) for action in entry["actions"] if action in said]
+        if {"restart", "reload"} & set(entry["actions"]):
+            found.append(
+                Drift(entry["name"], "running with what is configured", f"running with older files ({'; '.join(entry['reasons'])})")
+            )
+        if entry["fault"]:
+            found.append(Drift(entry["name"], "an answer", entry["fault"], f"look at journalctl --unit {entry['name']}"))
+    return found
+
+
+def _identity(result: Result, declared: Result) -> list[Drift]:
+    """Of the certificate with which a host shows its metrics."""
+    return [Drift(declared["identity"], "a valid certificate for this host", _sentence(result["due"]))] if result["due"] else []
+
+
+def _packages(result: Result, declared: Result) -> list[Drift]:
+    return [Drift(f"the package {name}", "one that is installed", "nothing") for name in result["missing_packages"]]
+
+
 READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "problems": _problems,
     "release": _release,
@@ -453,6 +482,9 @@ READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "endpoint": _endpoint,
     "tunnel": _tunnel,
     "wireguard": _wireguard,
+    "units": _units,
+    "identity": _identity,
+    "packages": _packages,
 }
 NAMES = {
     "release": "the release of Ollama",
@@ -477,4 +509,6 @@ NAMES = {
     "endpoint": "the endpoint",
     "tunnel": "the WireGuard network",
     "wireguard": "the WireGuard interface",
+    "units": "the units of this role",
+    "packages": "the host",
 }

@@ -402,3 +402,44 @@ def test_who_gets_in_from_where_one_should_not(address, source, texts):
     looked = [{"item": "localhost", "reached": [{"address": address, "port": 11434, "source": source}]}]
     found = drift({"reach": looked}, "gpu", {"addresses": ["10.86.0.7"], "members": ["10.86.0.0/16"]})
     assert [entry["text"].removeprefix("gpu: ").partition(", found")[0] for entry in found] == texts
+
+
+def unit(*actions: str, reasons: tuple[str, ...] = (), fault: str = "") -> dict[str, t.Any]:
+    return {"services": [{"name": "mtail.service", "actions": list(actions), "reasons": list(reasons), "fault": fault}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "result", "expected"),
+    [
+        pytest.param("units", unit(), [], id="a-unit-as-declared"),
+        pytest.param(
+            "units", unit("enable", "start"),
+            ["mtail.service: expected a unit that starts at boot, found one that does not; run site.yml.",
+             "mtail.service: expected running, found stopped; run site.yml."],
+            id="a-unit-that-does-not-run",
+        ),
+        pytest.param(
+            "units", unit("restart", reasons=("/a changed after the start",)),
+            ["mtail.service: expected running with what is configured, found running with older files (/a changed after the start); run site.yml."],
+            id="a-unit-that-runs-with-older-files",
+        ),
+        pytest.param(
+            "units", unit(fault="connection refused"),
+            ["mtail.service: expected an answer, found connection refused; look at journalctl --unit mtail.service."],
+            id="a-unit-that-does-not-answer",
+        ),
+        pytest.param("identity", {"due": ""}, [], id="a-good-certificate"),
+        pytest.param(
+            "identity", {"due": "it expires on 2027-01-26"},
+            ["/etc/i.crt: expected a valid certificate for this host, found it expires on 2027-01-26; run site.yml."],
+            id="a-certificate-that-is-due",
+        ),
+        pytest.param(
+            "packages", {"missing_packages": ["mtail"]}, ["the package mtail: expected one that is installed, found nothing; run site.yml."],
+            id="a-package-that-is-missing",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_exporters_of_a_host_are_not(kind, result, expected):
+    entries = drift({kind: result}, "gpu-01", {"identity": "/etc/i.crt"})
+    assert [entry["text"].removeprefix("gpu-01: ") for entry in entries] == expected
