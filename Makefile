@@ -36,7 +36,7 @@ lint: setup
 	yamllint --strict .
 	ruff check .
 	ruff format --check .
-	vermin --target=3.9- --violations --no-tips --quiet --exclude compression --exclude compression.zstd plugins/module_utils plugins/modules
+	vermin --target=3.9- --violations --no-tips --quiet --exclude compression --exclude compression.zstd plugins/module_utils plugins/modules roles/metrics/files
 	ansible-lint --offline
 	antsibull-changelog lint
 
