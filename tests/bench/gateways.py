@@ -35,6 +35,7 @@ __all__ = ("gateways",)
 MOCK = "llm-host-bench-mock"
 ENDPOINTS = {
     "nginx": "llm-host-bench-nginx",
+    "nginx, no tokens": "llm-host-bench-nginx-uncounted",
     "nginx + balancer": "llm-host-bench-nginx-balanced",
     "Caddy": "llm-host-bench-caddy",
     "Caddy + balancer": "llm-host-bench-caddy-balanced",
@@ -48,6 +49,9 @@ SECONDS = 4
 TOKENS = 60
 ADDED = {"nginx": 0.3, "nginx + balancer": 0.5, "Caddy": 1.0}
 SHARE = {"nginx": 50}
+# What counting tokens may cost of what the gateway does otherwise.
+COUNTING = 1.05
+STREAMS = 64
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hello, how are you? " * 20}]}
 
 
@@ -58,6 +62,14 @@ class Load:
     p50: float
     p99: float
     per_second: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """The processor's time that nginx took for one request; microseconds."""
+
+    whole: float
+    streamed: float
 
 
 def mock(stack: contextlib.ExitStack) -> str:
@@ -100,7 +112,7 @@ def litellm(stack: contextlib.ExitStack, backend: str, folder: Path) -> str:
     sys.exit(f"LiteLLM's proxy did not start: see {folder / 'litellm.log'}")
 
 
-def wrk(url: str, key: str, *, connections: int) -> Load:
+def wrk(url: str, key: str, *, connections: int, streamed: bool = False) -> Load:
     command = [
         "docker",
         "run",
@@ -112,7 +124,7 @@ def wrk(url: str, key: str, *, connections: int) -> Load:
         "-e",
         f"KEY={key}",
         "-e",
-        f"BODY={json.dumps(CHAT)}",
+        f"BODY={json.dumps({**CHAT, 'stream': True} if streamed else CHAT)}",
     ]
     options = [
         "-t1",
@@ -123,6 +135,7 @@ def wrk(url: str, key: str, *, connections: int) -> Load:
         "--latency",
         "-s",
         "/bench/chat.lua",
+        *(["-H", "X-Stream: 1"] if streamed else []),
         f"{url}/v1/chat/completions",
     ]
     done = subprocess.run([*command, "llm-host/lab:client", "wrk", *options], capture_output=True, text=True, check=True)
@@ -138,6 +151,22 @@ def wrk(url: str, key: str, *, connections: int) -> Load:
 def quantile(output: str, percent: int) -> float:
     value, unit = re.findall(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s)", output, re.MULTILINE)[0]
     return float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+def processor_time(host: str) -> int:
+    """Nanoseconds that nginx has taken on this host since it started."""
+    command = ["docker", "exec", host, "systemctl", "show", "--property", "CPUUsageNSec", "--value", "nginx.service"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def cost(host: str, url: str) -> Cost:
+    """What whole answers cost, and streams of many tokens."""
+    found = []
+    for streamed, connections in ((False, 32), (True, STREAMS)):
+        before = processor_time(host)
+        load = wrk(url, KEY, connections=connections, streamed=streamed)
+        found.append((processor_time(host) - before) / 1000 / (load.per_second * SECONDS))
+    return Cost(*found)
 
 
 def first_token(url: str, key: str) -> tuple[float, int]:
@@ -191,6 +220,15 @@ def report(measured: t.Mapping[str, t.Mapping[int, t.Sequence[Load]]], streams: 
         )
 
 
+def report_counting(costs: t.Mapping[str, t.Sequence[Cost]]) -> None:
+    counted, uncounted = (costs[name] for name in ("nginx", "nginx, no tokens"))
+    print(f"counting tokens: processor's time of nginx for a request, against the same without it; medians of {ROUNDS} rounds")
+    for kind in ("whole", "streamed"):
+        with_it, without = (statistics.median(getattr(one, kind) for one in seen) for seen in (counted, uncounted))
+        print(f"  {kind:<18}{with_it:>9.0f} us{without:>9.0f} us{with_it / without:>9.3f}")
+        verdict(with_it / without <= COUNTING, f"at most {COUNTING} times")
+
+
 def gateways() -> None:
     """Print the figures; targets and no verdicts, since the machine decides about them, too."""
     subprocess.run([LAB, "client"], check=True)
@@ -200,13 +238,17 @@ def gateways() -> None:
         targets["LiteLLM"] = (litellm(stack, backend, ROOT / ".cache/bench"), f"sk-{KEY}")
         measured: dict[str, dict[int, list[Load]]] = {name: {1: [], 32: []} for name in targets}
         streams: dict[str, list[tuple[float, int]]] = {name: [] for name in targets if name != "LiteLLM"}
+        costs: dict[str, list[Cost]] = {name: [] for name in ("nginx", "nginx, no tokens")}
         for _ in range(ROUNDS):
             for name, (url, key) in targets.items():
                 for connections, loads in measured[name].items():
                     loads.append(wrk(url, key, connections=connections))
                 if name in streams:
                     streams[name].append(first_token(url, key))
+                if name in costs:
+                    costs[name].append(cost(ENDPOINTS[name], url))
         report(measured, streams)
+        report_counting(costs)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,14 @@
 // What nginx cannot decide without reading JSON: which model a request is for, and which of its options Ollama is to see.
 // It runs on njs 0.7.9 and later, which has no "for ... of". What is not understood is refused, and an exception is a 500.
 
+import usage from 'usage.js';
+
 // What is parsed after the answer, for the log, keeps the worker from others: about 10 ms for each MB.
 const LARGEST_LOGGED = 256 * 1024;
 // nginx keeps the length of a variable in 28 bits.
 const LARGEST_REWRITTEN = Math.pow(2, 28) - 1;
+// What nginx looks into, letter by letter, before it is forwarded.
+const LARGEST_ASKING = 1000000;
 const REGISTRY = 'registry.ollama.ai';
 // [host[:port]/][namespace/]model[:tag], as Ollama reads it.
 const NAME = new RegExp('^(?:(?:([A-Za-z0-9_][A-Za-z0-9_.:-]{0,349})/)?([A-Za-z0-9_][A-Za-z0-9_-]{0,79})/)?'
@@ -118,7 +122,7 @@ function body(r) {
     const text = textOf(r);
     const rewritten = ignored.length > 0 && mayHold(text, ignored);
     if (!models && !rewritten) {
-        r.internalRedirect('//forward');
+        passOn(r, text, rewritten);
         return;
     }
     let request = null;
@@ -135,7 +139,7 @@ function body(r) {
         return;
     }
     if (!rewritten) {
-        r.internalRedirect('//forward');
+        passOn(r, text, rewritten);
         return;
     }
     const shorter = JSON.stringify(withoutOptions(request, ignored));
@@ -144,8 +148,16 @@ function body(r) {
         return;
     }
     r.variables.llm_asked = keyOf(request.model) ? request.model : '';
-    r.variables.llm_body = shorter;
-    r.internalRedirect('//rewritten');
+    passOn(r, shorter, rewritten);
+}
+
+function passOn(r, text, rewritten) {
+    r.variables.llm_body = rewritten ? text : '';
+    if (r.variables.llm_may_ask && text.length <= LARGEST_ASKING) {
+        r.internalRedirect('//ask');
+    } else {
+        r.internalRedirect(rewritten ? '//rewritten' : '//infer');
+    }
 }
 
 // A model's own address.
@@ -208,4 +220,4 @@ function asked(r) {
     }
 }
 
-export default {asked, body, list, listHeader, name, upload};
+export default {asked, body, list, listHeader, name, upload, count: usage.count, strip: usage.strip, tokens: usage.tokens};

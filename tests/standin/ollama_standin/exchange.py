@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import time
 import typing as t
 
 from ollama_standin import gojson
@@ -37,6 +38,7 @@ class Exchange:
         self.extra_headers: dict[str, str] = {}
         self.started = False
         self._chunked = False
+        self.split = 0
         self._left = int(self.headers.get("Content-Length") or 0)
         self._chunked_body = self.headers.get("Transfer-Encoding", "").lower() == "chunked"
         self._text: str | None = None
@@ -134,7 +136,11 @@ class Exchange:
         self._head(status, {"Content-Type": content_type, "Transfer-Encoding": "chunked"})
 
     def write(self, data: bytes) -> None:
-        self._raw(b"%x\r\n%b\r\n" % (len(data), data))
+        size = self.split or len(data)
+        for piece in (data[start : start + size] for start in range(0, len(data), size)):
+            self._raw(b"%x\r\n%b\r\n" % (len(piece), piece))
+            if self.split:
+                time.sleep(0.001)
 
     def end_stream(self) -> None:
         if self._chunked:

@@ -36,6 +36,7 @@ FAULT_TYPES: dict[str, tuple[type, ...]] = {
     "error_after": (int,),
     "cut_after": (int,),
     "stall_after": (int,),
+    "split": (int,),
     "pull_error": (str,),
     "pull_cut": (bool,),
     "pull_retries": (int,),

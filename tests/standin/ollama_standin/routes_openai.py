@@ -129,15 +129,17 @@ def _stream(exchange: Exchange, head: Item, pieces: t.Iterator[str], outcome: Ou
         role = {"role": "assistant"} if first else {}
         return {"index": 0, "delta": {**role, **({} if text is None else {"content": text})}, "finish_reason": reason}
 
+    # As Ollama does it: only what completes a prompt carries counters all along, which are zero until the end.
+    zeros = {"usage": _usage(Outcome())} if with_usage and not chat else {}
     try:
         for piece in pieces:
             first = not exchange.started
             if first:
                 exchange.start_stream(SSE)
-            exchange.write(_sse({**head, "choices": [chunk(piece, None, first=first)]}))
+            exchange.write(_sse({**head, "choices": [chunk(piece, None, first=first)], **zeros}))
         if not exchange.started:
             exchange.start_stream(SSE)
-        exchange.write(_sse({**head, "choices": [chunk(None, outcome.reason)]}))
+        exchange.write(_sse({**head, "choices": [chunk(None, outcome.reason)], **zeros}))
         if with_usage:
             exchange.write(_sse({**head, "choices": [], "usage": _usage(outcome)}))
         exchange.write(b"data: [DONE]\n\n")

@@ -124,6 +124,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if allowed:
             exchange.extra_headers["Allow"] = ", ".join(allowed)
         if not control:
+            exchange.split = app.faults.get("split", 0)
             if access.refused(exchange, app.settings):
                 return
             if app.faults.hangs(path):

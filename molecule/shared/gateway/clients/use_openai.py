@@ -10,12 +10,15 @@ from shared import CHAT, EMBED, KEY, MESSAGES, URL, WRONG_KEY, problem, show
 client = openai.OpenAI(base_url=f"{URL}/v1", api_key=KEY)
 wrong = openai.OpenAI(base_url=f"{URL}/v1", api_key=WRONG_KEY)
 stream = client.chat.completions.create(model=CHAT, messages=MESSAGES, max_tokens=16, stream=True)
+counted = client.chat.completions.create(model=CHAT, messages=MESSAGES, max_tokens=16, stream=True, stream_options={"include_usage": True})
 
 show(
     models=[model.id for model in client.models.list()],
     chat=client.chat.completions.create(model=CHAT, messages=MESSAGES, max_tokens=16).choices[0].message.content,
     response=client.responses.create(model=CHAT, input="hello", max_output_tokens=16).output_text,
     stream=[event.choices[0].delta.content for event in stream if event.choices],
+    counters=[event.usage.model_dump(exclude_none=True) for event in counted if event.usage],
+    uncounted=[event.choices for event in client.completions.create(model=CHAT, prompt="hello", max_tokens=4, stream=True) if event.usage],
     embedding=client.embeddings.create(model=EMBED, input="hello").data[0].embedding,
     wrong_key=problem(wrong.models.list),
     wrong_key_chat=problem(lambda: wrong.chat.completions.create(model=CHAT, messages=MESSAGES)),

@@ -93,7 +93,7 @@ class Endpoint:
     """By the gateway itself."""
 
     def verdict(self, role: str, method: str) -> str:
-        if self.path == "/healthz":
+        if self.path in ("/healthz", "/readyz"):
             return "200"
         if role == "nobody":
             return "401"
@@ -109,7 +109,7 @@ class Endpoint:
 
 ENDPOINTS = (
     *(Endpoint(path, user=("GET", "HEAD"), answered=True) for path in ("/", "/ca.crt")),
-    Endpoint("/healthz", user=METHODS, answered=True),
+    *(Endpoint(path, user=METHODS, answered=True) for path in ("/healthz", "/readyz")),
     *(Endpoint(f"/api/{name}", user=("POST",)) for name in ("generate", "chat", "embed", "embeddings")),
     *(Endpoint(f"/api/{name}", user=("GET", "HEAD")) for name in ("version", "tags")),
     *(

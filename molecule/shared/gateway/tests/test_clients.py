@@ -26,6 +26,10 @@ def test_a_client_works_and_its_user_reads_what_is_wrong(outside: Outside, clien
     assert len([piece for piece in seen["stream"] if piece]) >= 8
     if not client.startswith("langchain"):
         assert {name.removesuffix(":latest") for name in seen["models"]} >= {"embed", "team-assistant", "tiny"}
+    if client == "openai":
+        (counters,) = seen["counters"]
+        assert counters["completion_tokens"] > 0
+        assert seen["uncounted"] == []
     if client != "anthropic":
         assert len(seen["embedding"]) == 32
     problems = {name: text for name, text in seen.items() if name.startswith(("wrong_key", "unknown"))}

@@ -1,0 +1,110 @@
+// Copyright (c) 2026, llm.host contributors
+// GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// How many tokens a request cost, as Ollama itself says it at the end of the answer. The answer passes as it comes; only its end is kept.
+// It runs on njs 0.7.9 and later, which frees nothing before the request ends: so nothing is made anew for each piece of a stream.
+
+// Behind the counters comes at most what clients of /v1/responses call metadata.
+const KEPT = 8192;
+const COUNTERS = '"usage":{';
+const MENTIONED = /"usage":|_count":|"done":true/;
+const DATA = 'data: ';
+
+let end = null;
+let filled = 0;
+let held = null;
+let stripping = null;
+
+function keep(data) {
+    end = end || Buffer.alloc(2 * KEPT);
+    const piece = data.length > KEPT ? data.slice(data.length - KEPT) : data;
+    if (filled + piece.length > end.length) {
+        end.copyWithin(0, filled - KEPT, filled);
+        filled = KEPT;
+    }
+    filled += piece.copy(end, filled);
+}
+
+// A body filter: what passes is only looked at.
+function count(r, data, flags) {
+    keep(data);
+    r.sendBuffer(data, flags);
+}
+
+// A body filter for what nginx may have asked for the counters: the client sees what it would have seen if it had not.
+// Whole events pass at once, and the beginning of one waits for the rest.
+function strip(r, data, flags) {
+    if (stripping === null) {
+        stripping = r.variables.llm_asking === '1' && (r.headersOut['Content-Type'] || '').startsWith('text/event-stream');
+    }
+    if (!stripping) {
+        count(r, data, flags);
+        return;
+    }
+    keep(data);
+    const whole = held ? Buffer.concat([held, data]) : data;
+    const gap = flags.last ? whole.length : whole.lastIndexOf('\n\n');
+    const events = flags.last ? gap : gap < 0 ? 0 : gap + 2;
+    held = events < whole.length ? whole.slice(events) : null;
+    const passing = withoutCounters(held ? whole.slice(0, events) : whole);
+    if (passing.length || flags.last) {
+        r.sendBuffer(passing, flags);
+    }
+}
+
+function withoutCounters(events) {
+    if (events.indexOf(COUNTERS) < 0) {
+        return events;
+    }
+    return events.toString().split('\n\n')
+        .filter((event) => !(event.includes(COUNTERS) && event.includes('"choices":[]')))
+        .map((event) => event.replace(/,"usage":\{[^{}]*\}(?=\}$)/, ''))
+        .join('\n\n');
+}
+
+// For the log, after the answer: the tokens of prompt and completion, with a space between; empty where the answer did not come so far.
+function tokens() {
+    if (!filled) {
+        return '';
+    }
+    const lines = end.toString('utf8', 0, filled).split('\n');
+    for (let i = lines.length - 1; i >= 0; i--) {
+        const found = MENTIONED.test(lines[i]) ? ofLine(lines[i]) : '';
+        if (found) {
+            return found;
+        }
+    }
+    return '';
+}
+
+function ofLine(line) {
+    const event = line.startsWith(DATA);
+    try {
+        return ofAnswer(JSON.parse(event ? line.slice(DATA.length) : line), event);
+    } catch (e) {
+        return ofRest(line);
+    }
+}
+
+function ofAnswer(said, event) {
+    const usage = said.usage || (said.response || {}).usage;
+    if (usage) {
+        // The events of a stream of /v1/completions all have counters, which are zeros but for the last one.
+        return event && (said.choices || []).length ? '' : pair(usage.prompt_tokens || usage.input_tokens, usage.completion_tokens || usage.output_tokens);
+    }
+    return said.done === true || said.embeddings ? pair(said.prompt_eval_count, said.eval_count) : '';
+}
+
+// A line whose beginning is not kept any more.
+function ofRest(line) {
+    const prompt = line.match(/.*"(?:prompt_eval_count|prompt_tokens|input_tokens)":(\d+)/);
+    const completion = line.match(/.*"(?:eval_count|completion_tokens|output_tokens)":(\d+)/);
+    return prompt || completion ? pair(prompt && prompt[1], completion && completion[1]) : '';
+}
+
+function pair(prompt, completion) {
+    return `${Number(prompt) || 0} ${Number(completion) || 0}`;
+}
+
+export default {count, strip, tokens};
