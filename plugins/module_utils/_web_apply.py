@@ -26,6 +26,8 @@ from ansible_collections.llm.host.plugins.module_utils._web_server import Loaded
 
 __all__ = ("Access", "Server", "Wanted", "key_access")
 
+HIDDEN = "(secret)\n"
+
 
 @dataclasses.dataclass(frozen=True)
 class Access:
@@ -169,7 +171,7 @@ class Server:
         with contextlib.ExitStack() as undo:
             for file in files:
                 if file.path != self.engine.config:
-                    undo.callback(_put_back, file.path, read_text(file.path))
+                    undo.callback(_put_back, file, read_text(file.path))
                     file.write()
             for file in files:
                 if file.path == self.engine.config:
@@ -210,11 +212,11 @@ def key_access(engine: Engine, paths: t.Iterable[str]) -> list[Access]:
     return [Access(path, "root", engine.key_group, engine.key_mode) for path in paths]
 
 
-def _put_back(path: str, content: str | None) -> None:
+def _put_back(file: HostFile, content: str | None) -> None:
     if content is None:
-        os.unlink(path)
+        os.unlink(file.path)
     else:
-        HostFile(path, content).write()
+        dataclasses.replace(file, content=content).write()
 
 
 def read_bytes(path: str) -> bytes:
@@ -262,4 +264,8 @@ def actions_of(plan: Plan) -> list[str]:
 
 
 def diff_of(file: HostFile) -> dict[str, str]:
-    return {"before_header": file.path, "after_header": file.path, "before": read_text(file.path) or "", "after": file.content}
+    """Shows nothing of what not everybody may read."""
+    before, after = read_text(file.path) or "", file.content
+    if not file.mode & stat.S_IROTH:
+        before, after = HIDDEN if before else "", HIDDEN
+    return {"before_header": file.path, "after_header": file.path, "before": before, "after": after}

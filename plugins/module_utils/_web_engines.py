@@ -150,6 +150,15 @@ class Engine:
     def last_words(self) -> str:
         return f"see journalctl --unit {self.unit}"
 
+    def _edited(self, path: str, package: str) -> bool:
+        """Whether somebody changed a configuration file of a package."""
+        own = read_text(path)
+        if own is None:
+            return False
+        known = self._run(["dpkg-query", "--show", "--showformat=${Conffiles}", package])[1]
+        digest = hashlib.md5(own.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+        return f"{path} {digest}" not in known
+
     def systemctl(self, *arguments: str) -> str:
         code, output, error = self._run(["systemctl", *arguments])
         if code != 0:
@@ -275,12 +284,7 @@ class Caddy(Engine):
 
     def serves_others(self) -> bool:
         """Whether somebody edited the package's configuration, which is a page of welcome."""
-        own = read_text(CADDY_OWN)
-        if own is None or not self.installed:
-            return False
-        known = self._run(["dpkg-query", "--show", "--showformat=${Conffiles}", self.name])[1]
-        digest = hashlib.md5(own.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-        return f"{CADDY_OWN} {digest}" not in known
+        return self.installed and self._edited(CADDY_OWN, self.name)
 
     def resume(self, timeout: int) -> None:
         self.start("restart", timeout)

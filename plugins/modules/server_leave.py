@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: server_leave
-short_description: Put nginx, Caddy or HAProxy back to what they were before this collection
+short_description: Put nginx, Caddy, HAProxy, Prometheus and its companions back to what they were before this collection
 version_added: 0.1.0
 author: llm.host contributors (@llm-host)
 description:
@@ -30,7 +30,7 @@ options:
     description: The servers.
     type: list
     elements: str
-    choices: [nginx, caddy, haproxy]
+    choices: [nginx, caddy, haproxy, prometheus, alertmanager, blackbox]
     required: true
   timeout:
     description: How many seconds loading may take.
@@ -39,6 +39,7 @@ options:
 seealso:
   - module: llm.host.gateway_server
   - module: llm.host.balancer_server
+  - module: llm.host.monitoring_server
 """
 
 EXAMPLES = r"""
@@ -66,11 +67,12 @@ servers:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llm.host.plugins.module_utils._monitoring_engines import MONITORS
 from ansible_collections.llm.host.plugins.module_utils._removal import everything_in
 from ansible_collections.llm.host.plugins.module_utils._web_engines import ENGINES, EngineError, Haproxy
 from ansible_collections.llm.host.plugins.module_utils._web_leave import leave, plan_leave
 
-SERVERS = {**ENGINES, Haproxy.name: Haproxy}
+SERVERS = {**ENGINES, Haproxy.name: Haproxy, **MONITORS}
 
 
 def main() -> None:
