@@ -8,9 +8,9 @@ SHELL := /bin/bash
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # What looks at the clock has the machine for itself; the others mostly wait, and something else can go on beside them.
 TIMED := molecule-gateway-nginx molecule-gateway-caddy molecule-balancer molecule-fleet
-BESIDE := lint unit contract sanity molecule-lifecycle molecule-acme molecule-tailscale molecule-models
+BESIDE := lint unit contract alerts sanity molecule-lifecycle molecule-acme molecule-tailscale molecule-models
 
-.PHONY: help setup lab clients demo demo-clean test lint sanity unit contract molecule $(SCENARIOS:%=molecule-%) bench build clean
+.PHONY: help setup lab clients demo demo-clean test lint sanity unit contract alerts molecule $(SCENARIOS:%=molecule-%) bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -45,6 +45,9 @@ unit: setup
 
 contract: setup
 	python -m pytest -q tests/contract
+
+alerts: lab  ## rules, alerts and usage, by the Prometheus of each Debian
+	python -m pytest -q tests/monitoring
 
 sanity: lab
 	tests/sanity/run oldest

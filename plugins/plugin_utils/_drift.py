@@ -21,6 +21,7 @@ MODELS = "run models.yml, or site.yml"
 MOVE = "run move_models.yml"
 RENEW = "extend it or switch its expiry off in the admin console, or let it expire and run site.yml with a new tailscale_auth_key"
 UNSERVE = "declare it in tailscale_serve, or remove it with tailscale serve"
+RUNBOOK = "and at docs/alerts.md"
 SHOWN = 4
 SETTING = re.compile(r"^([A-Za-z]+)=(.*)$")
 VARIABLE = re.compile(r'^"?([A-Za-z_][A-Za-z0-9_]*)=(.*?)"?$')
@@ -333,9 +334,9 @@ def _key(name: str) -> str:
         return name
 
 
-def _server(result: Result, declared: Result) -> list[Drift]:
-    """Of nginx, Caddy and HAProxy."""
-    found, name = _files(result, declared), declared["server"]
+def _server(result: Result, declared: Result, server: str = "") -> list[Drift]:
+    """Of nginx, Caddy and HAProxy, and of what monitors them."""
+    found, name = _files(result, declared), server or declared["server"]
     said = {
         "protect": ("keys and logs that only the right users can read", "others"),
         "disable": ("no site of the distribution", "one"),
@@ -400,6 +401,33 @@ def _endpoint(result: Result, declared: Result) -> list[Drift]:
                 "run site.yml, and look at what it says of them",
             )
         )
+    return found
+
+
+def _monitoring(result: Result, declared: Result) -> list[Drift]:
+    """Of Prometheus, as C(monitoring_info) sees it."""
+    asked = {(target["job"], target["instance"]): target for target in result["targets"]}
+    found = []
+    for entry in declared["targets"]:
+        labels = entry["labels"]
+        what, target = f"metrics of {labels['job']} of {labels['instance']}", asked.get((labels["job"], labels["instance"]))
+        if target is None:
+            found.append(Drift(what, "a target of Prometheus", "nothing"))
+        elif not target["up"]:
+            found.append(Drift(what, "an answer", _sentence(target["error"] or "none yet"), f"look at {labels['instance']}, {RUNBOOK}"))
+    silent = [host for host in declared["hosts"] if host not in {entry["labels"]["instance"] for entry in declared["targets"]}]
+    found += [
+        Drift(f"metrics of {host}", "a certificate by which it is known", "none", "bring it back, then run site.yml") for host in silent
+    ]
+    lacking = [group for group in declared["groups"] if group not in result["groups"]]
+    if lacking:
+        found.append(Drift("the rules of Prometheus", _some(lacking), "rules without these"))
+    found += [
+        Drift(f"rule {name}", "a result", _sentence(error), f"look at journalctl --unit prometheus, {RUNBOOK}")
+        for name, error in result["failing"].items()
+    ]
+    if not result["alertmanagers"]:
+        found.append(Drift("Prometheus", "an Alertmanager to send alerts to", "none"))
     return found
 
 
@@ -480,6 +508,10 @@ READERS: dict[str, t.Callable[[Result, Result], list[Drift]]] = {
     "users": _users,
     "probe": _probe,
     "endpoint": _endpoint,
+    "monitoring": _monitoring,
+    "alertmanager": functools.partial(_server, server="prometheus-alertmanager.service"),
+    "blackbox": functools.partial(_server, server="prometheus-blackbox-exporter.service"),
+    "prometheus": functools.partial(_server, server="prometheus.service"),
     "tunnel": _tunnel,
     "wireguard": _wireguard,
     "units": _units,
@@ -507,6 +539,10 @@ NAMES = {
     "instances": "the balancer",
     "users": "the users of the gateway",
     "endpoint": "the endpoint",
+    "monitoring": "the monitoring",
+    "alertmanager": "Alertmanager",
+    "blackbox": "the blackbox exporter",
+    "prometheus": "Prometheus",
     "tunnel": "the WireGuard network",
     "wireguard": "the WireGuard interface",
     "units": "the units of this role",
