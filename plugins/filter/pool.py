@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
 from ansible_collections.llm.host.plugins.plugin_utils._bind import PENDING
@@ -75,6 +76,27 @@ def balancer_models(pools: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     return "".join(f"{model} {','.join(names)}\n" for model, names in sorted(where.items()))
 
 
+def canary_instances(
+    hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str, bound: Bound | None = None
+) -> list[dict[str, t.Any]]:
+    """The same instances one by one for the canary, each with its models as the inventory declares them."""
+    hosts = backend_hosts(hosts, hostvars, inventory_hostname)
+    names = {_safe(f"{host}.{name}"): (host, name) for host in hosts for name in _names(hostvars[host])}
+    return [
+        {
+            "host": host,
+            "server": name,
+            "pool": pool["name"],
+            "name": server["name"],
+            "address": server["address"],
+            "models": _measured(hostvars[host]),
+        }
+        for pool in balancer_pools(hosts, hostvars, inventory_hostname, bound)
+        for server in pool["servers"]
+        for host, name in [names[server["name"]]]
+    ]
+
+
 def backend_problems(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostname: str) -> list[str]:
     """Why the instances cannot be reached, as a sentence; none when they can."""
     try:
@@ -114,13 +136,24 @@ def _safe(name: str) -> str:
 
 
 def _models(variables: t.Mapping[str, t.Any]) -> list[str]:
-    """Names of the declared models; what is wrong with them, the role ollama_models says."""
-    found = set()
+    return sorted({name.key for name, _entry in _declared(variables)})
+
+
+def _measured(variables: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The declared models by the names under which Ollama lists them, and how they are preloaded."""
+    found = {name.short: entry for name, entry in _declared(variables)}
+    return [
+        {"name": name, "preload": boolean(entry.get("preload", False), strict=False), "keep_alive": entry.get("keep_alive")}
+        for name, entry in sorted(found.items())
+    ]
+
+
+def _declared(variables: t.Mapping[str, t.Any]) -> t.Iterator[tuple[ModelName, t.Mapping[str, t.Any]]]:
+    """What is wrong with them, the role ollama_models says."""
     for entry in variables.get("ollama_models") or ():
         with contextlib.suppress(InvalidName, AttributeError, KeyError, TypeError):
             if entry.get("state", "present") != "absent":
-                found.add(ModelName.parse(entry["name"]).key)
-    return sorted(found)
+                yield ModelName.parse(entry["name"]), entry
 
 
 def _slots(host: str, variables: t.Mapping[str, t.Any]) -> int:
@@ -157,4 +190,5 @@ class FilterModule:
             "backends": backends,
             "balancer_models": balancer_models,
             "balancer_pools": balancer_pools,
+            "canary_instances": canary_instances,
         }
