@@ -129,7 +129,7 @@ def test_a_user_cannot_manage_models_and_an_admin_can_look(gateway, site):
 
 
 def test_what_is_not_offered_does_not_exist(gateway, site):
-    for path in ("/api/me", "/api/signout", "/api/experimental/web_search", "/metrics", "/api/tags/", "/_standin/seen"):
+    for path in ("/api/me", "/api/signout", "/api/experimental/web_search", "/metrics", "/status", "/api/tags/", "/_standin/seen"):
         assert gateway.request("GET", path, who=site.admin).status == 404, path
 
 

@@ -174,12 +174,13 @@ def selected(driver: webdriver.Chrome) -> int:
     return int(driver.execute_script(SELECTED))
 
 
-def look(driver: webdriver.Chrome, name: str) -> dict[str, t.Any]:
+def look(driver: webdriver.Chrome, name: str, prefix: str = "") -> dict[str, t.Any]:
+    """What there is to see in a view, whose pictures have this ``prefix``."""
     width, height, phone, colours = VIEWS[name]
     metrics = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": colours}]})
-    driver.save_screenshot(f"/shots/{name}.png")
+    driver.save_screenshot(f"/shots/{prefix}{name}.png")
     folded = driver.execute_script(OVERFLOW)
     driver.execute_script("for (const e of document.querySelectorAll('details')) { e.dataset.was = e.open; e.open = true; }")
     seen = {
@@ -189,7 +190,7 @@ def look(driver: webdriver.Chrome, name: str) -> dict[str, t.Any]:
     }
     size = driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**metrics, "height": int(size["height"])})
-    driver.save_screenshot(f"/shots/{name}-whole.png")
+    driver.save_screenshot(f"/shots/{prefix}{name}-whole.png")
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.execute_script("for (const e of document.querySelectorAll('details')) { e.open = e.dataset.was === 'true'; }")
     return seen

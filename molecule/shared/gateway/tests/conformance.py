@@ -108,7 +108,7 @@ class Endpoint:
 
 
 ENDPOINTS = (
-    *(Endpoint(path, user=("GET", "HEAD"), answered=True) for path in ("/", "/ca.crt")),
+    *(Endpoint(path, user=("GET", "HEAD"), answered=True) for path in ("/", "/ca.crt", "/status", "/status.js", "/status.json")),
     *(Endpoint(path, user=METHODS, answered=True) for path in ("/healthz", "/readyz")),
     *(Endpoint(f"/api/{name}", user=("POST",)) for name in ("generate", "chat", "embed", "embeddings")),
     *(Endpoint(f"/api/{name}", user=("GET", "HEAD")) for name in ("version", "tags")),

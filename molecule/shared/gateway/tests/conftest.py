@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 import typing as t
 
 import pytest
 import testinfra.utils.ansible_runner
 from engines import ENGINES, Engine
+from figures import PlayedMonitor, figures
 from lab import Agent
 from outside import Outside
 
@@ -50,3 +53,13 @@ def faults(agent: Agent) -> t.Iterator[t.Callable[..., None]]:
 def outside(host: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Outside:
     """The host as other people's programs reach it."""
     return Outside.of(host, tmp_path_factory.mktemp("authority") / "ca.crt")
+
+
+@pytest.fixture(scope="module")
+def shown(agent: Agent, engine: Engine) -> dict[str, t.Any]:
+    """What the status page is to show of this moment, in the place where the role metrics puts it."""
+    value = figures(PlayedMonitor(), time.time())
+    folder = "/run/llm-status"
+    agent.sh(f"install -d -m 0750 -g {engine.group} {folder} && install -m 0640 -g {engine.group} /dev/null {folder}/status.json")
+    agent.sh(f"cat > {folder}/status.json <<'END'\n{json.dumps(value)}\nEND")
+    return value

@@ -17,6 +17,7 @@ class Engine:
 
     name: str
     unit: str
+    group: str
     """The access log, one JSON object a line, and files that may hold errors."""
     log: str
     other_logs: tuple[str, ...]
@@ -35,6 +36,7 @@ ENGINES = {
     "nginx": Engine(
         name="nginx",
         unit="nginx.service",
+        group="www-data",
         log="/var/log/nginx/llm-gateway.log",
         other_logs=("/var/log/nginx/access.log", "/var/log/nginx/error.log"),
         fields={
@@ -49,6 +51,7 @@ ENGINES = {
     "caddy": Engine(
         name="caddy",
         unit="caddy.service",
+        group="caddy",
         log="/var/log/caddy/llm-gateway.log",
         other_logs=(),
         fields={

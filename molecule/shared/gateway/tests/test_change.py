@@ -21,6 +21,7 @@ CHANGED = [
     {"name": "ops", "key": OPS, "password": "ops has a pass phrase", "admin": True},
 ]
 SECRETS = (ALICE, BOB, OPS, NEW_ALICE, CAROL, "alice has a pass phrase", "ops has a pass phrase", "alice has another phrase")
+PAGES = ("/", "/status", "/status.js", "/status.json")
 STREAMS, TOKENS = 50, 20
 
 
@@ -34,6 +35,8 @@ class Change:
     after: dict[str, dict[str, int]]
     commands: dict[str, list[str]]
     starts: dict[str, tuple[str, str]]
+    strangers: dict[str, dict[str, int]]
+    """What nobody gets of each page, once the first of them is public."""
 
 
 def _statuses(agent: t.Any) -> dict[str, int]:
@@ -44,6 +47,12 @@ def _statuses(agent: t.Any) -> dict[str, int]:
         {"id": name, "method": "GET", "data": f"GET /api/tags HTTP/1.1\r\nHost: llm.test\r\nAuthorization: {value}\r\n\r\n"}
         for name, value in identities.items()
     ]
+    return {result["id"]: result["replies"][0]["status"] for result in agent("table", groups=[{"alone": False, "jobs": jobs}])["results"]}
+
+
+def _unasked(agent: t.Any) -> dict[str, int]:
+    """What each page is for who has no identity."""
+    jobs = [{"id": path, "method": "GET", "data": f"GET {path} HTTP/1.1\r\nHost: llm.test\r\n\r\n"} for path in PAGES]
     return {result["id"]: result["replies"][0]["status"] for result in agent("table", groups=[{"alone": False, "jobs": jobs}])["results"]}
 
 
@@ -66,10 +75,11 @@ def change(hosts, engine, tmp_path_factory, run_playbook) -> t.Iterator[Change]:
     for agent in hosts.values():
         agent.sh(f"systemctl reload {engine.unit}")
     users = tmp_path_factory.mktemp("users") / "users.json"
-    users.write_text(json.dumps({"gateway_users": CHANGED}))
+    users.write_text(json.dumps({"gateway_users": CHANGED, "gateway_page": "public"}))
     try:
         run = run_playbook("site.yml", "-vvv", "--diff", "--extra-vars", f"@{users}")
         after = {name: _statuses(agent) for name, agent in hosts.items()}
+        strangers = {name: _unasked(agent) for name, agent in hosts.items()}
         for agent in hosts.values():
             agent.sh("touch /run/llm-host-watched")
         yield Change(
@@ -79,6 +89,7 @@ def change(hosts, engine, tmp_path_factory, run_playbook) -> t.Iterator[Change]:
             after=after,
             commands={name: watch.result()["commands"] for name, watch in watches.items()},
             starts={name: (started[name], _started(agent, engine.unit)) for name, agent in hosts.items()},
+            strangers=strangers,
         )
     finally:
         for agent in hosts.values():
@@ -97,6 +108,10 @@ def test_the_next_request_with_an_old_key_is_refused_and_a_new_one_is_served(cha
     for name in hosts:
         assert change.before[name] == {ALICE: 200, NEW_ALICE: 401, BOB: 200, CAROL: 401, OPS: 200, "password": 200}, name
         assert change.after[name] == {ALICE: 401, NEW_ALICE: 200, BOB: 401, CAROL: 200, OPS: 200, "password": 401}, name
+
+
+def test_a_public_page_does_not_make_the_status_public(change, hosts):
+    assert change.strangers == {name: {"/": 200, "/status": 401, "/status.js": 401, "/status.json": 401} for name in hosts}
 
 
 def test_a_reload_and_a_change_drop_no_open_stream(change, hosts):

@@ -50,7 +50,7 @@ class Answers:
 
 
 @pytest.fixture(scope="module")
-def answers(agent) -> Answers:
+def answers(agent, shown) -> Answers:
     plain, odd = list(conformance.endpoint_requests()), list(conformance.odd_requests())
     groups = [
         {"alone": alone, "jobs": [_job(request) for request in some]}

@@ -30,7 +30,8 @@ it with what each web server really answers, on Debian 12 and 13. -->
 Each row is a request, each column who sends it: a **stranger** (no identity, a wrong key, a wrong `x-api-key`, a wrong password), a **user** (by key as Bearer,
 by `x-api-key`, by password) and an **admin** (by key, by password). "forwarded" means that Ollama answers, and has seen the path as it was sent, the user's name and
 role from the gateway, and nothing by which the client proved it. A number is the status with which the gateway itself answers. "then 401" is the answer to what
-followed on the same connection; "(begun)" means that Ollama saw the start of a request that was then broken off.
+followed on the same connection; "(begun)" means that Ollama saw the start of a request that was then broken off. `/status` is there with `gateway_status`;
+without it, it is an address like any other that does not exist.
 """
 
 
