@@ -66,13 +66,14 @@ class Place(t.NamedTuple):
 
 
 class Call(threading.Thread):
-    """A request on its way. ``text`` is what has come of the answer, ``status`` is there when that is all of it."""
+    """A request on its way. ``text`` is what has come of the answer, ``status`` is there when that is all of it; ``first`` is when it began to come."""
 
     def __init__(
         self, place: Place, user: str, *, path: str = "/api/generate", tokens: int = 10, timeout: float = 60, **fields: t.Any
     ) -> None:
         super().__init__(daemon=True)
         self.status, self.retry_after, self.text, self.begin, self.end = 0, "", "", time.monotonic(), 0.0
+        self.first = 0.0
         self.sock = place.connect(timeout)
         text = json.dumps({**body(tokens), "stream": False, **fields})
         head = f"POST {path} HTTP/1.1\r\nHost: ollama.example.com\r\nAuthorization: Bearer {user}-has-a-key-of-enough-length\r\n"
@@ -83,6 +84,7 @@ class Call(threading.Thread):
         try:
             response = http.client.HTTPResponse(self.sock)
             response.begin()
+            self.first = time.monotonic()
             while piece := response.read1(65536):
                 self.text += piece.decode()
         except (OSError, ValueError, http.client.HTTPException):

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts that are watched, and the one that watches them."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+import testinfra
+from load import Place, Pool, address, eventually
+
+ASK = """
+import sys, urllib.parse, urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:9090/api/v1/" + sys.argv[1] + "?" + urllib.parse.urlencode(sys.argv[2:]
+    and [pair.split("=", 1) for pair in sys.argv[2:]]), timeout=10).read().decode())
+"""
+INSTANCES = ("watched-1", "watched-2")
+
+
+class Watcher:
+    """Prometheus on its host."""
+
+    def __init__(self) -> None:
+        self.host = testinfra.get_host("docker://watcher")
+
+    def api(self, what: str, **arguments: str) -> t.Any:
+        pairs = " ".join("%s" for _ in arguments)
+        told = self.host.check_output(f"python3 -c %s %s {pairs}", ASK, what, *(f"{name}={value}" for name, value in arguments.items()))
+        return json.loads(told)["data"]
+
+    def ask(self, query: str) -> dict[tuple[str, ...], float]:
+        """The values of a query by those of their labels, in the order of the labels' names."""
+        result = self.api("query", query=query)["result"]
+        return {
+            tuple(value for name, value in sorted(series["metric"].items()) if name != "__name__"): float(series["value"][1])
+            for series in result
+        }
+
+    def number(self, query: str) -> float | None:
+        """The value of a query that has one."""
+        values = list(self.ask(query).values())
+        assert len(values) <= 1, values
+        return values[0] if values else None
+
+    def scraped(self) -> None:
+        """Waits until everything was asked, and the rules evaluated, after this moment."""
+        now = self.number("time()") or 0
+        eventually(lambda: (self.number("min(timestamp(up))") or 0) > now and (self.number("timestamp(llm:queue_waiting)") or 0) > now, 30)
+
+    def firing(self) -> set[str]:
+        return {series["metric"]["alertname"] for series in self.api("query", query='ALERTS{alertstate="firing"}')["result"]}
+
+
+class Watched(Pool):
+    """The gateway, and the instances behind it."""
+
+    def __init__(self) -> None:
+        host = testinfra.get_host("docker://watched-edge")
+        super().__init__(host, Place(address("watched-edge"), host.file("/etc/llm-gateway/tls/ca.crt").content_string))
+        self.hosts = {name: testinfra.get_host(f"docker://{name}") for name in INSTANCES}
+        self.places = {name: f"{address(name)}:11434" for name in INSTANCES}
+
+    def fault(self, faults: dict[str, t.Any], *names: str) -> None:
+        self.faults(faults, *(self.places[name] for name in names or INSTANCES))
+
+
+@pytest.fixture(scope="session")
+def watcher() -> Watcher:
+    return Watcher()
+
+
+@pytest.fixture(scope="session")
+def _watched() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def watched(_watched) -> t.Iterator[Watched]:
+    yield _watched
+    _watched.leave()
+    _watched.fault({})
+    eventually(lambda: _watched.now("scur") == 0)

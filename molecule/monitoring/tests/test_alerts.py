@@ -1,0 +1,226 @@
+# Copyright (c) 2026, llm.host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every alert is silent while all is well, fires when its cause is there, reaches who is to be told, and ends with its cause.
+
+How long a cause must last is taken out of the rules meanwhile, and what was days ago is written into the database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import typing as t
+
+import pytest
+from conftest import INSTANCES
+from load import eventually, join
+
+RULES = "/etc/prometheus/llm/rules/llm-alerts.yml"
+DAY = 86400
+HOOK = """
+import http.server
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        with open("/run/lab-hook.json", "ab") as heard:
+            heard.write(self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 9099), Hook).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _impatient(watcher) -> t.Iterator[None]:
+    """Alerts do not wait, there was a last week, and somebody listens to Alertmanager."""
+    host = watcher.host
+    remember(host)
+    host.check_output("systemd-run --unit=lab-hook python3 -c %s", HOOK)
+    host.check_output(
+        f"cp -p {RULES} /run/lab-rules && sed -i 's/^        for: .*/        for: 0s/' {RULES} && systemctl reload prometheus"
+    )
+    yield
+    host.check_output(f"cp -p /run/lab-rules {RULES} && systemctl reload prometheus && systemctl stop lab-hook")
+
+
+def remember(host: t.Any) -> None:
+    """Last week every model was fast, and until an hour ago every answer was."""
+    now = int(time.time())
+    week = [
+        (now - 7 * DAY - 1800 + ago, f'llm:canary_tokens_per_second:avg1d{{host="{name}",server="default",model="tiny"}} 95')
+        for ago in range(0, 4 * 3600, 60)
+        for name in INSTANCES
+    ]
+    yesterday = [(now - DAY + ago, 'llm:request_seconds:p95{model="tiny"} 0.2') for ago in range(0, DAY - 7200, 600)]
+    samples = [[f"{sample} {when}" for when, sample in series] for series in (week, yesterday)]
+    text = "\n".join([*samples[0], *samples[1], "# EOF", ""])
+    host.check_output("printf %%s %s > /run/lab-past && promtool tsdb create-blocks-from openmetrics /run/lab-past /run/lab-blocks", text)
+    host.check_output(
+        "chown -R prometheus: /run/lab-blocks && mv /run/lab-blocks/* /var/lib/prometheus/metrics2/ && systemctl restart prometheus"
+    )
+
+
+class Cause(t.NamedTuple):
+    """What makes alerts fire: how it begins, and how it ends."""
+
+    alerts: set[str]
+    begin: t.Callable[[], t.Any]
+    end: t.Callable[[], t.Any]
+
+
+def begin(causes: t.Sequence[Cause], watcher: t.Any) -> None:
+    for cause in causes:
+        cause.begin()
+    wanted = set().union(*(cause.alerts for cause in causes))
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: wanted <= watcher.firing(), 60)
+    assert wanted - watcher.firing() == set()
+
+
+def bring_about(watcher: t.Any, *causes: Cause) -> None:
+    begin(causes, watcher)
+    for cause in causes:
+        cause.end()
+    ended = set().union(*(cause.alerts for cause in causes))
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: not ended & watcher.firing(), 60)
+    assert ended & watcher.firing() == set()
+
+
+def post(watched: t.Any, name: str, path: str, body: dict[str, t.Any], method: str = "POST") -> None:
+    """Something that somebody does at an instance, past the gateway."""
+    call = f"import urllib.request as u; u.urlopen(u.Request('http://{watched.places[name]}{path}', {json.dumps(body).encode()!r}, method={method!r})).read()"
+    watched.host.check_output("python3 -c %s", call)
+
+
+def test_nothing_fires_while_all_is_well(watcher):
+    watcher.scraped()
+    assert watcher.firing() == set()
+    assert watcher.ask("up == 0") == {}
+    # node and ollama of four hosts, what the gateway has, and what the watcher asks itself.
+    assert watcher.number("count(up)") >= 8 + 3 + 2
+
+
+def test_a_host_with_gpus(watched, watcher):
+    first, second = watched.hosts["watched-1"], watched.hosts["watched-2"]
+    gpus = first.file("/etc/lab-gpus.json").content_string
+
+    def play(text: str) -> None:
+        first.check_output("printf %%s %s > /etc/lab-gpus.json", text)
+
+    def key_expires(days: float) -> None:
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * DAY))
+        first.check_output("echo %s > /etc/lab-key-expiry", when)
+
+    def rename(old: str, new: str) -> None:
+        post(watched, "watched-2", "/api/copy", {"source": old, "destination": new})
+        post(watched, "watched-2", "/api/delete", {"model": old}, "DELETE")
+
+    def run_on(share: float, keep: int) -> None:
+        watched.fault({"gpu": share}, "watched-1")
+        post(watched, "watched-1", "/api/generate", {"model": "tiny", "keep_alive": keep})
+
+    bring_about(
+        watcher,
+        Cause(
+            {"LlmGpuLost", "LlmGpuMemoryHigh"},
+            lambda: play('[{"pci.bus_id": "00000000:17:00.0", "memory.used": "22000"}]'),
+            lambda: play(gpus),
+        ),
+        Cause({"LlmTailnetKeyExpiring"}, lambda: key_expires(3), lambda: key_expires(90)),
+        Cause({"LlmModelOnCpu"}, lambda: run_on(0.4, -1), lambda: run_on(1, 0)),
+        Cause({"LlmDrift"}, lambda: rename("embed", "kept"), lambda: rename("kept", "embed")),
+        Cause(
+            {"LlmStoreTooSmall"},
+            lambda: second.run("dd if=/dev/zero of=/srv/small/filled bs=4k"),
+            lambda: second.check_output("rm /srv/small/filled"),
+        ),
+        Cause(
+            {"LlmTargetDown"},
+            lambda: second.check_output("systemctl stop prometheus-node-exporter"),
+            lambda: second.check_output("systemctl start prometheus-node-exporter"),
+        ),
+    )
+    eventually(lambda: {"LlmGpuLost", "LlmDrift"} <= told(watcher), 60)
+
+
+def test_models(watched, watcher):
+    """The canary's first run finds them slow, its second finds them broken."""
+
+    def canary() -> None:
+        watched.host.run("systemctl start llm-canary@all")
+
+    def thrash() -> None:
+        for _ in range(4):
+            for model in ("tiny", "embed"):
+                path, body = ("/api/generate", {}) if model == "tiny" else ("/api/embed", {"input": "hello"})
+                post(watched, "watched-1", path, {"model": model, **body})
+                time.sleep(3)
+
+    def slow() -> None:
+        watched.fault({"token_ms": 40})
+        canary()
+
+    def broken() -> None:
+        watched.fault({"generate_500": True})
+        canary()
+
+    def well() -> None:
+        watched.fault({})
+        canary()
+
+    begin([Cause({"LlmTokensPerSecondDropped"}, slow, well), Cause({"LlmModelsThrashing"}, thrash, well)], watcher)
+    bring_about(watcher, Cause({"LlmCanaryFailing"}, broken, well))
+
+
+def test_the_queue(watched, watcher):
+    """Sixteen slots and twelve places to wait: forty come, and then a few more."""
+
+    def crowd() -> None:
+        watched.fault({"token_ms": 300})
+        for _ in range(3):
+            for _ in range(16):
+                watched.call("alice", tokens=50)
+            watcher.scraped()
+
+    def gone() -> None:
+        watched.leave()
+        watched.fault({})
+
+    begin([Cause({"LlmQueueGrowing", "LlmQueueRefusing"}, crowd, gone)], watcher)
+    join([call for call in watched.calls if call.is_alive()])
+    begin([Cause({"LlmLatencyClimbing"}, lambda: None, gone)], watcher)
+
+
+def test_the_endpoint(watched, watcher):
+    tls = "/etc/llm-gateway/tls"
+    renew = f"cd {tls} && cp -p gateway.crt /run/kept.crt && openssl x509 -in gateway.crt -days 3 -CA ca.crt -CAkey ca.key -out gateway.crt && systemctl reload nginx"
+
+    def ollama(what: str) -> None:
+        for host in watched.hosts.values():
+            host.check_output(f"systemctl {what} ollama")
+
+    bring_about(
+        watcher,
+        Cause({"LlmEndpointDown", "LlmOllamaDown"}, lambda: ollama("stop"), lambda: ollama("start")),
+        Cause(
+            {"LlmCertificateExpiring"},
+            lambda: watched.host.check_output(renew),
+            lambda: watched.host.check_output(f"cp -p /run/kept.crt {tls}/gateway.crt && systemctl reload nginx"),
+        ),
+    )
+
+
+def test_who_is_to_be_told_cannot_be(watcher):
+    begin(
+        [Cause({"LlmAlertmanagerUnreachable"}, lambda: watcher.host.check_output("systemctl stop prometheus-alertmanager"), lambda: None)],
+        watcher,
+    )
+    watcher.host.check_output("systemctl start prometheus-alertmanager")
+
+
+def told(watcher: t.Any) -> set[str]:
+    """What the receiver of Alertmanager heard of."""
+    heard = watcher.host.run("cat /run/lab-hook.json").stdout.splitlines()
+    return {alert["labels"]["alertname"] for line in heard for alert in json.loads(line)["alerts"]}
