@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ollama_exporter.config import Config, ConfigError, Declared, Server, read_config
+from ollama_exporter.config import Config, ConfigError, Declared, Server, StorePlace, read_config
 
 
 @pytest.fixture(name="read")
@@ -30,7 +30,7 @@ def test_everything(read):
         "port": 9999,
         "poll_seconds": 0.5,
         "servers": [{"name": "gpu0", "url": "http://10.0.0.5:11434", "gpus_expected": True}],
-        "stores": [{"path": "/srv/models"}],
+        "stores": [{"path": "/srv/models"}, {"path": "/usr/share/models", "at": "/mnt/1"}],
         "models": [{"name": "Tiny", "digest": f"sha256:{'A' * 64}"}, {"name": "other:1b"}],
         "kept": ["base"],
         "exclusive": True,
@@ -43,7 +43,7 @@ def test_everything(read):
         port=9999,
         poll_seconds=0.5,
         servers=(Server("gpu0", "http://10.0.0.5:11434", True),),
-        stores=("/srv/models",),
+        stores=(StorePlace("/srv/models", "/srv/models"), StorePlace("/usr/share/models", "/mnt/1")),
         declared=Declared({f"{name}/tiny:latest": "a" * 64, f"{name}/other:1b": ""}, frozenset({f"{name}/base:latest"}), True, "0.32.15"),
         gpus_expected=0,
         tailscale=True,

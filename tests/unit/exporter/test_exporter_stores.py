@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ollama_exporter.background import Errors
+from ollama_exporter.config import StorePlace
 from ollama_exporter.stores import StoreWatch
 from strange import values
 
@@ -26,7 +27,7 @@ def _store(tmp_path):
 
 
 def look(path: Path, errors: Errors, *needed: int | None) -> dict[str, float]:
-    watch = StoreWatch(str(path), lambda: list(needed), errors=errors)
+    watch = StoreWatch(StorePlace(str(path), str(path)), lambda: list(needed), errors=errors)
     watch._contents.once()
     watch._free.once()
     return {name: value for (name, *_labels), value in values(watch).items()}
@@ -80,9 +81,15 @@ def test_of_a_store_that_is_not_there_nothing_is_told_and_errors_are_counted(tmp
 
 
 def test_what_was_told_is_forgotten_when_the_store_goes_away(store):
-    watch = StoreWatch(str(store), list, errors=Errors())
+    watch = StoreWatch(StorePlace(str(store), str(store)), list, errors=Errors())
     watch._contents.once()
     assert "ollama_store_bytes" in {name for name, *_labels in values(watch)}
     shutil.rmtree(store)
     watch._contents.once()
     assert values(watch) == {}
+
+
+def test_a_store_is_named_by_its_path_wherever_it_is_found(store):
+    watch = StoreWatch(StorePlace("/usr/share/models", str(store)), list, errors=Errors())
+    watch._contents.once()
+    assert values(watch, "ollama_store_orphaned_blobs") == {("ollama_store_orphaned_blobs", "/usr/share/models"): 0}

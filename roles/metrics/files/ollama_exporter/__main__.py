@@ -21,6 +21,7 @@ from .exposition import Collector
 from .gpus import GpuWatch
 from .servers import ServerWatch
 from .stores import StoreWatch
+from .table import Watch
 from .tailnet import TailnetWatch
 
 ADDRESS = "127.0.0.1"
@@ -35,7 +36,7 @@ def main(path: str) -> int:
     errors = Errors()
     servers = [ServerWatch(server, config.declared, poll_seconds=config.poll_seconds, errors=errors) for server in config.servers]
     stores = [StoreWatch(store, lambda: [server.needed for server in servers], errors=errors) for store in config.stores]
-    watches = [*servers, *stores, GpuWatch(config.gpus_expected, errors=errors)]
+    watches: list[Watch] = [*servers, *stores, GpuWatch(config.gpus_expected, errors=errors)]
     if config.tailscale:
         watches.append(TailnetWatch(errors=errors))
     registry = prometheus_client.CollectorRegistry(auto_describe=False)

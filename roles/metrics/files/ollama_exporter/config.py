@@ -8,7 +8,7 @@
 | ``port`` | where to listen on 127.0.0.1 (9778) |
 | ``poll_seconds`` | how often each server is asked which models are loaded (2) |
 | ``servers`` | the Ollama servers of this host: ``name``, ``url`` and ``gpus_expected``, whether its models belong onto GPUs (false) |
-| ``stores`` | where they keep their models: ``path`` |
+| ``stores`` | where they keep their models: ``path``, and ``at`` where this process finds it elsewhere, as its unit arranges it |
 | ``models`` | the declared models that are to be there: ``name``, and ``digest`` where it is pinned or locked |
 | ``kept`` | names of further models that are not undeclared, as the bases of those that are built |
 | ``exclusive`` | whether a model that is not declared is drift (false) |
@@ -27,7 +27,7 @@ import typing as t
 
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
 
-__all__ = ("Config", "ConfigError", "Declared", "Server", "read_config")
+__all__ = ("Config", "ConfigError", "Declared", "Server", "StorePlace", "read_config")
 
 
 class ConfigError(Exception):
@@ -41,6 +41,14 @@ class Server:
     name: str
     url: str
     gpus_expected: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class StorePlace:
+    """A store of this host: the path that everybody knows, and where this process finds it."""
+
+    path: str
+    at: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Config:
     port: int = 9778
     poll_seconds: float = 2
     servers: tuple[Server, ...] = ()
-    stores: tuple[str, ...] = ()
+    stores: tuple[StorePlace, ...] = ()
     declared: Declared = Declared()
     gpus_expected: int | None = None
     tailscale: bool = False
@@ -82,7 +90,7 @@ def _config(said: t.Mapping[str, t.Any]) -> Config:
         port=int(said.get("port", Config.port)),
         poll_seconds=float(said.get("poll_seconds", Config.poll_seconds)),
         servers=tuple(Server(str(item["name"]), str(item["url"]), bool(item.get("gpus_expected"))) for item in said.get("servers") or ()),
-        stores=tuple(str(item["path"]) for item in said.get("stores") or ()),
+        stores=tuple(StorePlace(str(item["path"]), str(item.get("at") or item["path"])) for item in said.get("stores") or ()),
         declared=Declared(
             models={_key(item["name"]): _digest(item.get("digest")) for item in said.get("models") or ()},
             kept=frozenset(_key(name) for name in said.get("kept") or ()),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from prometheus_client import registry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
@@ -15,7 +16,7 @@ from .table import COUNTER, METRICS, Part
 __all__ = ("Collector",)
 
 
-class Collector:
+class Collector(registry.Collector):
     """What a registry asks."""
 
     def __init__(self, parts: t.Sequence[Part]) -> None:

@@ -49,7 +49,7 @@ class Nvidia:
 
     def __init__(self, *, limit: float = 10) -> None:
         self._program = Program("nvidia-smi", limit=limit)
-        self._throttles = THROTTLES
+        self._throttles: tuple[str, ...] = THROTTLES
 
     @property
     def is_there(self) -> bool:

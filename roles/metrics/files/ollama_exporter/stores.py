@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.llm.host.plugins.module_utils._store import Store, StoreError
 
 from .background import Errors, Problem, Repeated
+from .config import StorePlace
 from .table import Sample
 
 __all__ = ("StoreWatch",)
@@ -33,14 +34,20 @@ class StoreWatch:
     """One store. ``needed`` tells what each server of this host may need for its next pull, in bytes."""
 
     def __init__(
-        self, path: str, needed: t.Callable[[], t.Sequence[int | None]], *, errors: Errors, survey: float = SURVEY, room: float = ROOM
+        self,
+        place: StorePlace,
+        needed: t.Callable[[], t.Sequence[int | None]],
+        *,
+        errors: Errors,
+        survey: float = SURVEY,
+        room: float = ROOM,
     ) -> None:
-        self._path = path
-        self._store = Store(path)
+        self._path = place.path
+        self._store = Store(place.at)
         self._needed = needed
         self._errors = errors
-        self._contents = Repeated("store", self._survey, every=survey, errors=errors, name=path)
-        self._free = Repeated("store", self._room, every=room, errors=errors, name=f"{path}, its room")
+        self._contents = Repeated("store", self._survey, every=survey, errors=errors, name=place.path)
+        self._free = Repeated("store", self._room, every=room, errors=errors, name=f"{place.path}, its room")
 
     def start(self) -> None:
         self._contents.start()

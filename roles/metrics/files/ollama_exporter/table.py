@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-__all__ = ("COUNTER", "GAUGE", "METRICS", "Metric", "Part", "Sample")
+__all__ = ("COUNTER", "GAUGE", "METRICS", "Metric", "Part", "Sample", "Watch")
 
 GAUGE = "gauge"
 COUNTER = "counter"
@@ -20,6 +20,12 @@ class Part(t.Protocol):
     """Something that knows values. It answers at once, from what it saw last."""
 
     def samples(self) -> t.Iterable[Sample]: ...
+
+
+class Watch(Part, t.Protocol):
+    """A part that looks in the background, once it is started."""
+
+    def start(self) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
