@@ -50,7 +50,8 @@ def exporter_config(
             }
             for instance in instances
         ],
-        "stores": [{"path": str(variables["ollama_models_dir"])}],
+        # Its unit shows it the store there.
+        "stores": [{"path": str(variables["ollama_models_dir"]), "at": "/mnt/0"}],
         "models": [_model(entry, variables.get("ollama_models_lock") or {}) for entry in present],
         "kept": _bases(present),
         "exclusive": boolean(variables.get("ollama_models_exclusive", False), strict=False),

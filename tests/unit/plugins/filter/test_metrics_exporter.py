@@ -26,7 +26,7 @@ def test_a_host_that_says_nothing_has_the_defaults_of_the_role():
     assert config({}) == {
         "version": "0.32.15",
         "servers": [{"name": "default", "url": "http://127.0.0.1:11434", "gpus_expected": False}],
-        "stores": [{"path": "/usr/share/ollama/.ollama/models"}],
+        "stores": [{"path": "/usr/share/ollama/.ollama/models", "at": "/mnt/0"}],
         "models": [],
         "kept": [],
         "exclusive": False,
