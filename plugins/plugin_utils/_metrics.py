@@ -121,11 +121,15 @@ def certificates_of(names: t.Iterable[str], hostvars: Hostvars, asked: t.Iterabl
     return {name: text for name, text in found.items() if text}
 
 
-def bundle(names: t.Iterable[str], certificates: t.Mapping[str, str], kept: str) -> str:
-    """The certificates of hosts, each under its name. Who told none keeps what is in ``kept``, the bundle of before; who is not named has none."""
+def bundle(names: t.Iterable[str], certificates: t.Mapping[str, str], kept: str, clients: t.Mapping[str, str] | None = None) -> str:
+    """The certificates of hosts, each under its name, and those of ``clients``, the texts of files by path.
+
+    Who told none keeps what is in ``kept``, the bundle of before; who is not named has none.
+    """
     before = dict(KEPT.findall(kept))
-    known = {name: (certificates.get(name) or before.get(name, "")).strip() for name in names}
-    return "".join(f"# host {name}\n{text}\n" for name, text in known.items() if text)
+    known = {f"host {name}": (certificates.get(name) or before.get(name, "")).strip() for name in names}
+    known |= {f"file {path}": "\n".join(CERTIFICATE.findall(text)) for path, text in (clients or {}).items()}
+    return "".join(f"# {title}\n{text}\n" for title, text in known.items() if text)
 
 
 def alt_names(host: str, address: str) -> list[str]:

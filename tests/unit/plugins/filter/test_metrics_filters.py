@@ -113,6 +113,14 @@ def test_a_bundle_keeps_whom_nobody_reached_and_forgets_who_left():
     assert bundle(["mon", "mon-2"], {}, after) == after
 
 
+def test_of_a_file_of_a_client_only_the_certificates_are_taken():
+    key = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----"
+    text = f"{key}\n{PEM.format(1)}\nwords\n{PEM.format(2)}\n"
+    found = FILTERS["metrics_bundle"](["mon"], {"mon": PEM.format(3)}, "", {"prometheus.pem": text})
+    assert found == f"# host mon\n{PEM.format(3)}\n# file prometheus.pem\n{PEM.format(1)}\n{PEM.format(2)}\n"
+    assert FILTERS["metrics_bundle"](["mon"], {}, found) == f"# host mon\n{PEM.format(3)}\n"
+
+
 @pytest.mark.parametrize(
     ("certificate", "reason"),
     [
