@@ -149,7 +149,7 @@ def refusal(output: str) -> str:
     ]
     lines = [FAILED.sub("", line) for line in output.splitlines()]
     said = logged or [line.strip() for line in lines if not CHATTER.match(line)]
-    return "; ".join(dict.fromkeys(said)) or output.strip()
+    return "; ".join(dict.fromkeys(said)).replace(":; ", ": ") or output.strip()
 
 
 def _unescaped(match: re.Match[str]) -> str:
