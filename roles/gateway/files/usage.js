@@ -3,32 +3,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // How many tokens a request cost, as Ollama itself says it at the end of the answer. The answer passes as it comes; only its end is kept.
-// It runs on njs 0.7.9 and later, which frees nothing before the request ends: so nothing is made anew for each piece of a stream.
+// It runs on njs 0.7.9 and later, which hands over each piece as a copy and frees nothing before the request ends: so remembering all pieces costs
+// nothing, and making something of each would.
 
 // Behind the counters comes at most what clients of /v1/responses call metadata.
 const KEPT = 8192;
 const COUNTERS = '"usage":{';
 const MENTIONED = /"usage":|_count":|"done":true/;
 const DATA = 'data: ';
-
-let end = null;
-let filled = 0;
+const LINE_FEED = 10;
+const BRACE = 125;
+const BRACKET = 93;
+const pieces = [];
 let held = null;
 let stripping = null;
 
-function keep(data) {
-    end = end || Buffer.alloc(2 * KEPT);
-    const piece = data.length > KEPT ? data.slice(data.length - KEPT) : data;
-    if (filled + piece.length > end.length) {
-        end.copyWithin(0, filled - KEPT, filled);
-        filled = KEPT;
-    }
-    filled += piece.copy(end, filled);
-}
-
 // A body filter: what passes is only looked at.
 function count(r, data, flags) {
-    keep(data);
+    pieces.push(data);
     r.sendBuffer(data, flags);
 }
 
@@ -42,7 +34,11 @@ function strip(r, data, flags) {
         count(r, data, flags);
         return;
     }
-    keep(data);
+    pieces.push(data);
+    if (!held && endsWithChoices(data)) {
+        r.sendBuffer(data, flags);
+        return;
+    }
     const whole = held ? Buffer.concat([held, data]) : data;
     const gap = flags.last ? whole.length : whole.lastIndexOf('\n\n');
     const events = flags.last ? gap : gap < 0 ? 0 : gap + 2;
@@ -51,6 +47,12 @@ function strip(r, data, flags) {
     if (passing.length || flags.last) {
         r.sendBuffer(passing, flags);
     }
+}
+
+// What nearly all pieces do, which then hold no counters, since these come last.
+function endsWithChoices(data) {
+    const at = data.length;
+    return data[at - 1] === LINE_FEED && data[at - 2] === LINE_FEED && data[at - 3] === BRACE && data[at - 4] === BRACKET;
 }
 
 function withoutCounters(events) {
@@ -65,10 +67,7 @@ function withoutCounters(events) {
 
 // For the log, after the answer: the tokens of prompt and completion, with a space between; empty where the answer did not come so far.
 function tokens() {
-    if (!filled) {
-        return '';
-    }
-    const lines = end.toString('utf8', 0, filled).split('\n');
+    const lines = end().split('\n');
     for (let i = lines.length - 1; i >= 0; i--) {
         const found = MENTIONED.test(lines[i]) ? ofLine(lines[i]) : '';
         if (found) {
@@ -76,6 +75,15 @@ function tokens() {
         }
     }
     return '';
+}
+
+function end() {
+    let first = pieces.length;
+    for (let size = 0; first > 0 && size < KEPT; size += pieces[first].length) {
+        first--;
+    }
+    const last = Buffer.concat(pieces.slice(first));
+    return last.toString('utf8', Math.max(0, last.length - KEPT));
 }
 
 function ofLine(line) {
