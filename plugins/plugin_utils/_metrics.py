@@ -29,6 +29,7 @@ Variables = t.Mapping[str, t.Any]
 # The defaults of a role are not among the variables of other hosts.
 PORT = 9998
 BALANCER_PORT = 8405
+PROMETHEUS_PORT = 9090
 MONITORING, GATEWAY = ASKERS = ("monitoring", "gateway")
 # The variable in which a host that is part of the run has its certificate.
 OWN = "__metrics_own"
@@ -68,8 +69,9 @@ def modules_of(host: str, hostvars: Hostvars, groups: Groups) -> dict[str, Modul
             if variables.get("metrics_user_labels", "name") == "name":
                 found["users"] = Module(balancer, "/metrics/users")
     if host in groups.get(MONITORING, ()):
-        for name in ("query", "query_range"):
-            found[name] = Module(9090, f"/api/v1/{name}", verify=False, scrape=False)
+        prometheus = int(variables.get("monitoring_port", PROMETHEUS_PORT))
+        for name in ("query", "query_range", "alerts"):
+            found[name] = Module(prometheus, f"/api/v1/{name}", verify=False, scrape=False)
     return found
 
 

@@ -32,7 +32,7 @@ def hosts(**changed):
         pytest.param("edge", {"metrics_user_labels": "hash"}, GROUPS, ["node", "ollama", "gateway", "balancer"], id="users-are-not-named"),
         pytest.param("edge", {"gateway_backends": ["10.0.0.1:1"]}, GROUPS, ["node", "ollama", "gateway"], id="no-balancer-in-the-path"),
         pytest.param("edge", {"balancer_metrics_port": 0}, GROUPS, ["node", "ollama", "gateway"], id="a-balancer-without-metrics"),
-        pytest.param("mon", {}, GROUPS, ["node", "ollama", "query", "query_range"], id="a-monitor"),
+        pytest.param("mon", {}, GROUPS, ["node", "ollama", "query", "query_range", "alerts"], id="a-monitor"),
         pytest.param("gpu-01", {}, NOBODY, [], id="nobody-monitors"),
         pytest.param("gpu-01", {"metrics_enabled": True}, NOBODY, ["node", "ollama"], id="somebody-elsewhere-monitors"),
         pytest.param("gpu-01", {"metrics_enabled": False}, GROUPS, [], id="switched-off"),
