@@ -12,6 +12,8 @@ import pytest
 import testinfra
 from load import Place, Pool, address, eventually
 
+from ansible_collections.llm.host.plugins.module_utils._probe import Endpoint
+
 ASK = """
 import sys, urllib.parse, urllib.request
 print(urllib.request.urlopen("http://127.0.0.1:9090/api/v1/" + sys.argv[1] + "?" + urllib.parse.urlencode(sys.argv[2:]
@@ -62,6 +64,10 @@ class Watched(Pool):
         super().__init__(host, Place(address("watched-edge"), host.file("/etc/llm-gateway/tls/ca.crt").content_string))
         self.hosts = {name: testinfra.get_host(f"docker://{name}") for name in INSTANCES}
         self.places = {name: f"{address(name)}:11434" for name in INSTANCES}
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint("https://ollama.example.com", ca=self.place.ca, connect_to=self.place.address)
 
     def fault(self, faults: dict[str, t.Any], *names: str) -> None:
         self.faults(faults, *(self.places[name] for name in names or INSTANCES))

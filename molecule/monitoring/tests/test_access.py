@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import typing as t
 
 import pytest
@@ -81,15 +80,18 @@ def test_no_prompt_answer_or_key_is_anywhere(watched, watcher):
     assert call.status == 200
     watcher.scraped()
     words = (secret, "alice-has-a-key")
-    for name, place in (("watched-edge", "/var/log /etc/llm-metrics /var/lib/prometheus"), ("watcher", "/etc/prometheus /var/lib/prometheus")):
+    for name, place in (
+        ("watched-edge", "/var/log /etc/llm-metrics /var/lib/prometheus"),
+        ("watcher", "/etc/prometheus /var/lib/prometheus"),
+    ):
         found = testinfra.get_host(f"docker://{name}").run(f"grep -rlaE '{'|'.join(words)}' {place}")
         assert found.stdout == ""
     assert not any(word in json.dumps(watcher.api("series", **{"match[]": "{job=~'.+'}"})) for word in words)
 
 
-def test_the_status_page_knows_what_prometheus_knows(watched, endpoint_of, watcher):
+def test_the_status_page_knows_what_prometheus_knows(watched):
     """Behind the login, and without a word about a user."""
-    endpoint = endpoint_of(watched)
+    endpoint = watched.endpoint
     for path in ("/status", "/status.js", "/status.json"):
         assert endpoint.request("GET", path).status == 401
         assert endpoint.request("GET", path, who=ALICE).status == 200
@@ -101,8 +103,8 @@ def test_the_status_page_knows_what_prometheus_knows(watched, endpoint_of, watch
     assert "bob" not in told
 
 
-def test_health_is_for_everybody(watched, endpoint_of):
-    endpoint = endpoint_of(watched)
+def test_health_is_for_everybody(watched):
+    endpoint = watched.endpoint
     assert {endpoint.request(method, path).status for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")} == {200}
 
 
