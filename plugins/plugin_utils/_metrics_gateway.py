@@ -31,13 +31,13 @@ def labels(users: t.Iterable[t.Mapping[str, t.Any]], models: t.Iterable[str], sh
 
     ``shown`` is how users are: by ``name``, by ``hash`` (of the name and the salt), or not at all with ``none``.
     """
-    named: dict[str, tuple[ModelName, str]] = {}
-    for name in models:
-        parsed = ModelName.parse(name)
-        named.setdefault(parsed.key, (parsed, name))
+    named: dict[str, ModelName] = {}
+    for name in map(ModelName.parse, models):
+        named.setdefault(name.key, name)
     return {
         "users": [{"pattern": _escaped(str(user["name"])), "label": user_label(str(user["name"]), shown, salt)} for user in users],
-        "models": [{"pattern": _spellings(parsed), "label": name} for parsed, name in named.values()],
+        # As Ollama lists them, and so as the metrics of the hosts have them.
+        "models": [{"pattern": _spellings(name), "label": name.short} for name in named.values()],
     }
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import typing as t
 
@@ -16,8 +17,8 @@ from ansible_collections.llm.host.plugins.module_utils._probe import Endpoint
 
 ASK = """
 import sys, urllib.parse, urllib.request
-print(urllib.request.urlopen("http://127.0.0.1:9090/api/v1/" + sys.argv[1] + "?" + urllib.parse.urlencode(sys.argv[2:]
-    and [pair.split("=", 1) for pair in sys.argv[2:]]), timeout=10).read().decode())
+query = urllib.parse.urlencode(dict(pair.split("=", 1) for pair in sys.argv[2:]))
+print(urllib.request.urlopen(f"http://127.0.0.1:9090/api/v1/{sys.argv[1]}?{query}", timeout=10).read().decode())
 """
 INSTANCES = ("watched-1", "watched-2")
 
@@ -48,9 +49,13 @@ class Watcher:
         return values[0] if values else None
 
     def scraped(self) -> None:
-        """Waits until everything was asked, and the rules evaluated, after this moment."""
-        now = self.number("time()") or 0
-        eventually(lambda: (self.number("min(timestamp(up))") or 0) > now and (self.number("timestamp(llm:queue_waiting)") or 0) > now, 30)
+        """Waits until everything was asked after this moment, and then the rules evaluated."""
+        for sign in ("min(timestamp(up))", "timestamp(llm:queue_waiting)"):
+            now = self.number("vector(time())") or 0
+            eventually(functools.partial(self._since, sign, now), 30)
+
+    def _since(self, sign: str, moment: float) -> bool:
+        return (self.number(sign) or 0) > moment
 
     def firing(self) -> set[str]:
         return {series["metric"]["alertname"] for series in self.api("query", query='ALERTS{alertstate="firing"}')["result"]}

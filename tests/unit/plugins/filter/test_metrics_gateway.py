@@ -28,18 +28,25 @@ def label_of(models: t.Sequence[str], asked: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("declared", "asked"),
+    ("declared", "label", "asked"),
     [
-        pytest.param("tiny", ["tiny", "TINY:Latest", "library/tiny", "registry.ollama.ai/library/tiny:latest"], id="short"),
-        pytest.param("tiny:latest", ["tiny", "Library/Tiny"], id="with-the-usual-tag"),
-        pytest.param("qwen3:8b", ["qwen3:8B", "library/qwen3:8b"], id="with-a-tag"),
-        pytest.param("team/x", ["team/x", "registry.ollama.ai/team/X:latest"], id="of-a-namespace"),
-        pytest.param("hf.co/team/model.GGUF:Q4_K_M", ["hf.co/Team/model.gguf:q4_k_m"], id="of-another-registry"),
-        pytest.param("registry.lan:5000/team/x", ["registry.lan:5000/team/x:latest"], id="of-a-registry-with-a-port"),
+        pytest.param("tiny", "tiny:latest", ["tiny", "TINY:Latest", "library/tiny", "registry.ollama.ai/library/tiny:latest"], id="short"),
+        pytest.param("tiny:latest", "tiny:latest", ["tiny", "Library/Tiny"], id="with-the-usual-tag"),
+        pytest.param("qwen3:8b", "qwen3:8b", ["qwen3:8B", "library/qwen3:8b"], id="with-a-tag"),
+        pytest.param("team/x", "team/x:latest", ["team/x", "registry.ollama.ai/team/X:latest"], id="of-a-namespace"),
+        pytest.param(
+            "hf.co/team/model.GGUF:Q4_K_M", "hf.co/team/model.GGUF:Q4_K_M", ["hf.co/Team/model.gguf:q4_k_m"], id="of-another-registry"
+        ),
+        pytest.param(
+            "registry.lan:5000/team/x",
+            "registry.lan:5000/team/x:latest",
+            ["registry.lan:5000/team/x:latest"],
+            id="of-a-registry-with-a-port",
+        ),
     ],
 )
-def test_every_spelling_of_a_declared_model_has_its_one_label(declared, asked):
-    assert [label_of([declared], spelling) for spelling in asked] == [[declared]] * len(asked)
+def test_every_spelling_of_a_declared_model_has_its_one_label(declared, label, asked):
+    assert [label_of([declared], spelling) for spelling in asked] == [[label]] * len(asked)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,7 @@ def test_what_is_not_declared_has_no_label(asked):
 
 
 def test_a_model_that_is_declared_twice_has_the_first_name():
-    assert [model["label"] for model in labels(["Tiny", "library/tiny:latest", "embed"])["models"]] == ["Tiny", "embed"]
+    assert [model["label"] for model in labels(["Tiny", "library/tiny:latest", "embed"])["models"]] == ["Tiny:latest", "embed:latest"]
 
 
 def test_users_are_shown_as_the_site_wants_it():

@@ -64,7 +64,9 @@ def load(_watched, watcher) -> Load:
     before = settled(watcher)
     calls = []
     for tokens in TOKENS:
-        batch = [(user, _watched.call(user, path=path, tokens=tokens, **fields), tokens) for user, path, fields in WAYS]
+        batch = [
+            (user, _watched.call(user, path=path, tokens=tokens, max_output_tokens=tokens, **fields), tokens) for user, path, fields in WAYS
+        ]
         join([call for _, call, _ in batch])
         calls += batch
     _watched.leave()

@@ -48,11 +48,11 @@ def remember(host: t.Any) -> None:
     """Last week every model was fast, and until an hour ago every answer was."""
     now = int(time.time())
     week = [
-        (now - 7 * DAY - 1800 + ago, f'llm:canary_tokens_per_second:avg1d{{host="{name}",server="default",model="tiny"}} 95')
+        (now - 7 * DAY - 1800 + ago, f'llm:canary_tokens_per_second:avg1d{{host="{name}",server="default",model="tiny:latest"}} 95')
         for ago in range(0, 4 * 3600, 60)
         for name in INSTANCES
     ]
-    yesterday = [(now - DAY + ago, 'llm:request_seconds:p95{model="tiny"} 0.2') for ago in range(0, DAY - 7200, 600)]
+    yesterday = [(now - DAY + ago, 'llm:request_seconds:p95{model="tiny:latest"} 0.2') for ago in range(0, DAY - 7200, 600)]
     samples = [[f"{sample} {when}" for when, sample in series] for series in (week, yesterday)]
     text = "\n".join([*samples[0], *samples[1], "# EOF", ""])
     host.check_output("printf %%s %s > /run/lab-past && promtool tsdb create-blocks-from openmetrics /run/lab-past /run/lab-blocks", text)
@@ -69,20 +69,24 @@ class Cause(t.NamedTuple):
     end: t.Callable[[], t.Any]
 
 
-def begin(causes: t.Sequence[Cause], watcher: t.Any) -> None:
-    for cause in causes:
-        cause.begin()
-    wanted = set().union(*(cause.alerts for cause in causes))
-    with contextlib.suppress(AssertionError):
-        eventually(lambda: wanted <= watcher.firing(), 60)
-    assert wanted - watcher.firing() == set()
+def fires(watcher: t.Any, *causes: Cause) -> None:
+    """All alerts of the causes fire while these are there."""
+    wanted = set[str]().union(*(cause.alerts for cause in causes))
+    try:
+        for cause in causes:
+            cause.begin()
+        with contextlib.suppress(AssertionError):
+            eventually(lambda: wanted <= watcher.firing(), 60)
+        assert wanted - watcher.firing() == set()
+    finally:
+        for cause in causes:
+            cause.end()
 
 
-def bring_about(watcher: t.Any, *causes: Cause) -> None:
-    begin(causes, watcher)
-    for cause in causes:
-        cause.end()
-    ended = set().union(*(cause.alerts for cause in causes))
+def fires_and_ends(watcher: t.Any, *causes: Cause) -> None:
+    """And no longer."""
+    fires(watcher, *causes)
+    ended = set[str]().union(*(cause.alerts for cause in causes))
     with contextlib.suppress(AssertionError):
         eventually(lambda: not ended & watcher.firing(), 60)
     assert ended & watcher.firing() == set()
@@ -121,7 +125,7 @@ def test_a_host_with_gpus(watched, watcher):
         watched.fault({"gpu": share}, "watched-1")
         post(watched, "watched-1", "/api/generate", {"model": "tiny", "keep_alive": keep})
 
-    bring_about(
+    fires_and_ends(
         watcher,
         Cause(
             {"LlmGpuLost", "LlmGpuMemoryHigh"},
@@ -170,8 +174,8 @@ def test_models(watched, watcher):
         watched.fault({})
         canary()
 
-    begin([Cause({"LlmTokensPerSecondDropped"}, slow, well), Cause({"LlmModelsThrashing"}, thrash, well)], watcher)
-    bring_about(watcher, Cause({"LlmCanaryFailing"}, broken, well))
+    fires(watcher, Cause({"LlmTokensPerSecondDropped"}, slow, well), Cause({"LlmModelsThrashing"}, thrash, well))
+    fires_and_ends(watcher, Cause({"LlmCanaryFailing"}, broken, well))
 
 
 def test_the_queue(watched, watcher):
@@ -181,43 +185,42 @@ def test_the_queue(watched, watcher):
         watched.fault({"token_ms": 300})
         for _ in range(3):
             for _ in range(16):
-                watched.call("alice", tokens=50)
+                watched.call("alice", tokens=400)
             watcher.scraped()
 
     def gone() -> None:
         watched.leave()
         watched.fault({})
 
-    begin([Cause({"LlmQueueGrowing", "LlmQueueRefusing"}, crowd, gone)], watcher)
+    fires(watcher, Cause({"LlmQueueGrowing", "LlmQueueRefusing"}, crowd, lambda: watched.fault({})))
     join([call for call in watched.calls if call.is_alive()])
-    begin([Cause({"LlmLatencyClimbing"}, lambda: None, gone)], watcher)
+    fires(watcher, Cause({"LlmLatencyClimbing"}, watcher.scraped, gone))
 
 
 def test_the_endpoint(watched, watcher):
     tls = "/etc/llm-gateway/tls"
-    renew = f"cd {tls} && cp -p gateway.crt /run/kept.crt && openssl x509 -in gateway.crt -days 3 -CA ca.crt -CAkey ca.key -out gateway.crt && systemctl reload nginx"
+    renew = f"cd {tls} && cp -p selfsigned.crt /run/kept.crt && openssl x509 -in /run/kept.crt -days 3 -CA ca.crt -CAkey ca.key -out selfsigned.crt && systemctl reload nginx"
 
     def ollama(what: str) -> None:
         for host in watched.hosts.values():
             host.check_output(f"systemctl {what} ollama")
 
-    bring_about(
+    fires_and_ends(
         watcher,
         Cause({"LlmEndpointDown", "LlmOllamaDown"}, lambda: ollama("stop"), lambda: ollama("start")),
         Cause(
             {"LlmCertificateExpiring"},
             lambda: watched.host.check_output(renew),
-            lambda: watched.host.check_output(f"cp -p /run/kept.crt {tls}/gateway.crt && systemctl reload nginx"),
+            lambda: watched.host.check_output(f"cp -p /run/kept.crt {tls}/selfsigned.crt && systemctl reload nginx"),
         ),
     )
 
 
 def test_who_is_to_be_told_cannot_be(watcher):
-    begin(
-        [Cause({"LlmAlertmanagerUnreachable"}, lambda: watcher.host.check_output("systemctl stop prometheus-alertmanager"), lambda: None)],
-        watcher,
-    )
-    watcher.host.check_output("systemctl start prometheus-alertmanager")
+    def alertmanager(what: str) -> None:
+        watcher.host.check_output(f"systemctl {what} prometheus-alertmanager")
+
+    fires(watcher, Cause({"LlmAlertmanagerUnreachable"}, lambda: alertmanager("stop"), lambda: alertmanager("start")))
 
 
 def told(watcher: t.Any) -> set[str]:
