@@ -33,7 +33,8 @@ class UnitState:
     """What systemd says of a unit. ``started`` is seconds since the epoch, None while it has no main process.
 
     ``entered`` is when it became active, ``settled`` when its state changed last, as it does at the end of a reload.
-    ``static``: its file does not say what starts it at boot. ``misplaced``: what starts it at boot is not what its file says, as after another file has taken its place.
+    ``static``: its file does not say what starts it at boot. ``misplaced``: what starts it at boot is not what its file says,
+    as after another file has taken its place.
     """
 
     name: str

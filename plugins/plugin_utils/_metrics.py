@@ -18,8 +18,8 @@ from ansible_collections.llm.host.plugins.plugin_utils._certificates import expi
 from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import DEFAULT_INTERFACE, member_addresses
 
 __all__ = (
-    "ASKERS", "PORT", "address_of", "alt_names", "askers_of", "bundle", "certificates_of", "enabled", "identity_due", "module_files", "modules_of", "openings", "problems",
-    "source_of",
+    "ASKERS", "PORT", "address_of", "alt_names", "askers_of", "bundle", "certificates_of", "enabled", "identity_due", "module_files", "modules_of",
+    "openings", "problems", "source_of",
 )  # fmt: skip
 
 Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]

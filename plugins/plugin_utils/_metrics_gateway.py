@@ -50,7 +50,7 @@ def user_label(name: str, shown: str, salt: str = "") -> str:
 def buckets() -> list[float]:
     """The upper bounds of a histogram of seconds, so close that a quantile read from them is within a tenth of the real one."""
     bounds: list[float] = []
-    for (start, factor), end in zip(GROWTH, [start for start, _ in GROWTH[1:]] + [LAST]):
+    for (start, factor), end in zip(GROWTH, [step[0] for step in GROWTH[1:]] + [LAST]):
         bound = start
         while bound < end * 0.95:
             bounds.append(float(f"{bound:.3g}"))

@@ -24,7 +24,7 @@ class Debian:
         _docker("run", "--detach", "--rm", "--name", self.name, f"llm-host/lab:{release}", "sleep", "infinity")
 
     def run(self, *command: str, data: bytes = b"", check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(["docker", "exec", "--interactive", self.name, *command], input=data, capture_output=True)
+        done = subprocess.run(["docker", "exec", "--interactive", self.name, *command], input=data, capture_output=True, check=False)
         result = subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
         assert not check or result.returncode == 0, result.stdout + result.stderr
         return result
