@@ -6,11 +6,13 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
-# What looks at the clock has the machine for itself; the others mostly wait, and something else can go on beside them.
-TIMED := molecule-gateway-nginx molecule-gateway-caddy molecule-balancer molecule-fleet
-BESIDE := lint unit contract alerts sanity molecule-lifecycle molecule-acme molecule-tailscale molecule-models
+# Tests that look at the clock have the machine for themselves; their hosts are set up beside the others, which mostly wait.
+TIMED := gateway-nginx gateway-caddy balancer fleet
+BESIDE := lint unit contract alerts sanity molecule-lifecycle molecule-acme molecule-tailscale molecule-models molecule-firewall ready-gateway-nginx ready-fleet
+OTHERS := $(filter-out $(BESIDE),$(filter-out $(TIMED:%=molecule-%),$(SCENARIOS:%=molecule-%)) $(TIMED:%=ready-%))
 
-.PHONY: help setup lab clients demo demo-clean test lint sanity unit contract alerts molecule $(SCENARIOS:%=molecule-%) bench build clean
+.PHONY: help setup lab clients demo demo-clean test lint sanity unit contract alerts molecule $(SCENARIOS:%=molecule-%) $(TIMED:%=ready-%) $(TIMED:%=timed-%) \
+  bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,8 +30,8 @@ demo-clean:  ## remove the demo
 	@tests/demo/demo clean
 
 test: lab  ## everything that CI runs
-	@tests/side-by-side "$(BESIDE)" "$(filter-out $(BESIDE) $(TIMED),$(SCENARIOS:%=molecule-%))"
-	$(MAKE) --no-print-directory $(TIMED)
+	@tests/side-by-side "$(BESIDE)" "$(OTHERS)"
+	$(MAKE) --no-print-directory $(TIMED:%=timed-%)
 	echo "All tests passed."
 
 lint: setup
@@ -59,7 +61,17 @@ $(SCENARIOS:%=molecule-%): molecule-%: lab
 	eval "$$(tests/lab/lab env | sed 's/^/export /')"
 	molecule test --scenario-name $*
 
-molecule-gateway-nginx molecule-gateway-caddy: clients
+# The two halves of such a scenario: all that comes before its tests, and these.
+$(TIMED:%=ready-%): ready-%: lab
+	eval "$$(tests/lab/lab env | sed 's/^/export /')"
+	molecule check --scenario-name $*
+
+$(TIMED:%=timed-%): timed-%: lab
+	eval "$$(tests/lab/lab env | sed 's/^/export /')"
+	molecule verify --scenario-name $*
+	molecule destroy --scenario-name $*
+
+molecule-gateway-nginx molecule-gateway-caddy timed-gateway-nginx timed-gateway-caddy: clients
 
 clients: lab  ## what the tests of the gateway look through: the clients' own environment, an image with a browser
 	@tests/setup clients
