@@ -91,7 +91,7 @@ def test_metrics_say_what_the_log_says_and_nothing_that_a_client_made_up(host, a
 
     assert metrics.values("engine") == {engine.name}
     assert metrics.values("endpoint") <= {"chat", "generate", "embed", "transcribe", "models", "manage", "page", "other"}
-    assert metrics.values("model") <= {"", CHAT, "team-assistant", "other"}
+    assert metrics.values("model") <= {"", f"{CHAT}:latest", "team-assistant:latest", "other"}
     assert metrics.values("user") <= {"alice", "bob", "other", "nobody"}
     assert metrics.sum("llm_gateway_requests_total", "user")["alice"] == sum(
         line.get("user") == "alice" and line["status"] != 401 for line in lines
