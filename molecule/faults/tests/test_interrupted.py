@@ -22,8 +22,12 @@ pytestmark = pytest.mark.timeout(1200)
 
 ROOT = Path(__file__).resolve().parents[3]
 ENOUGH = 60
-GATEWAY = "molecule/faults/gateway.yml"
-GATEWAY_ROLES = ("llm.host.balancer : ", "llm.host.gateway : ")
+SITE = "site.yml"
+# Plays of site.yml, and the roles in them.
+ALONE = {
+    "molecule/faults/ollama.yml": ("llm.host.gpu : ", "llm.host.ollama : ", "llm.host.ollama_models : "),
+    "molecule/faults/gateway.yml": ("llm.host.balancer : ", "llm.host.gateway : "),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,22 +51,22 @@ class Interrupted:
     def run_until_it_ends(self, **variables: object) -> list[str]:
         """Run, be killed after the first change, run again, until a run of site.yml finds nothing to do; what each was killed after.
 
-        Once the gateway changes, its play is run alone: those before it have nothing to do any more, as the last run shows.
+        The play in which it was killed is run alone until it finds nothing to do: those before it have nothing to do any more, as the last run shows.
         """
         self.log.write_text("")
         start = time.monotonic()
-        playbook = "site.yml"
+        playbook = SITE
         for _ in range(ENOUGH):
             run = self.run(playbook, deadly=True, **variables)
             killed_after = self.log.read_text().splitlines()
             if run.returncode == -signal.SIGKILL:
-                playbook = GATEWAY if killed_after[-1].startswith(GATEWAY_ROLES) else "site.yml"
+                playbook = next((play for play, roles in ALONE.items() if killed_after[-1].startswith(roles)), SITE)
                 continue
             assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
-            if playbook == "site.yml":
+            if playbook == SITE:
                 break
-            playbook = "site.yml"
-        assert playbook == "site.yml"
+            playbook = SITE
+        assert playbook == SITE
         assert " changed=0 " in run.stdout, run.stdout[-3000:]
         print(f"{len(killed_after)} kills, {time.monotonic() - start:.0f} s; killed after {', '.join(killed_after)}")
         return killed_after
