@@ -33,7 +33,7 @@ def exporter_config(
 ) -> dict[str, t.Any]:
     """``defaults``: those of the role ollama. ``vendors``: whose GPUs the host has. ``bound``: where ollama_bind leads, where only the host knows."""
     variables: Variables = collections.ChainMap(hostvars[host], defaults)  # type: ignore[arg-type]
-    tailscale = host in groups.get(str(variables.get("tailscale_group", "tailscale")), ())
+    tailscale = host in groups.get("tailscale", ())
     said = variables.get("metrics_gpus")
     if host not in groups.get("ollama", ()):
         return {"servers": [], "stores": [], "models": [], "gpus_expected": said, "tailscale": tailscale}
@@ -68,8 +68,12 @@ def _address(host: str, variables: Variables, bound: Variables | None) -> str:
 
 
 def _on_gpus(instance: Variables, variables: Variables, vendors: t.Iterable[str]) -> bool:
-    expected = boolean(variables.get("ollama_expect_gpu", True), strict=False)
-    return expected and (bool(instance["gpus"]) if instance.get("gpus") is not None else bool(COMPUTE.intersection(vendors)))
+    if not boolean(variables.get("ollama_expect_gpu", True), strict=False):
+        return False
+    if instance.get("gpus") is not None:
+        return bool(instance["gpus"])
+    said = variables.get("metrics_gpus")
+    return bool(COMPUTE.intersection(vendors)) if said is None else int(said) > 0
 
 
 def _model(entry: Variables, lock: Variables) -> dict[str, str]:

@@ -75,7 +75,8 @@ class Watched(Pool):
         return Endpoint("https://ollama.example.com", ca=self.place.ca, connect_to=self.place.address)
 
     def fault(self, faults: dict[str, t.Any], *names: str) -> None:
-        self.faults(faults, *(self.places[name] for name in names or INSTANCES))
+        """On top of models that are all in the memory of a GPU."""
+        self.faults({"gpu": 1, **faults}, *(self.places[name] for name in names or INSTANCES))
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +86,9 @@ def watcher() -> Watcher:
 
 @pytest.fixture(scope="session")
 def _watched() -> Watched:
-    return Watched()
+    watched = Watched()
+    watched.fault({})
+    return watched
 
 
 @pytest.fixture

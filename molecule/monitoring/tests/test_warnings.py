@@ -19,6 +19,8 @@ from load import eventually, join
 
 RULES = "/etc/prometheus/llm/rules/llm-alerts.yml"
 DAY = 86400
+# What these are about may be over, and is still in the minutes or hours that they look back.
+LOOKING_BACK = {"LlmLatencyClimbing", "LlmModelsThrashing", "LlmQueueGrowing", "LlmQueueRefusing", "LlmTokensPerSecondDropped"}
 HOOK = """
 import http.server
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -52,7 +54,7 @@ def remember(host: t.Any) -> None:
         for ago in range(0, 4 * 3600, 60)
         for name in INSTANCES
     ]
-    yesterday = [(now - DAY + ago, 'llm:request_seconds:p95{model="tiny:latest"} 0.2') for ago in range(0, DAY - 7200, 600)]
+    yesterday = [(now - DAY + ago, 'llm:request_seconds:p95{model="embed:latest"} 0.2') for ago in range(0, DAY - 7200, 600)]
     samples = [[f"{sample} {when}" for when, sample in series] for series in (week, yesterday)]
     text = "\n".join([*samples[0], *samples[1], "# EOF", ""])
     host.check_output("printf %%s %s > /run/lab-past && promtool tsdb create-blocks-from openmetrics /run/lab-past /run/lab-blocks", text)
@@ -79,17 +81,8 @@ def fires(watcher: t.Any, *causes: Cause) -> None:
             eventually(lambda: wanted <= watcher.firing(), 60)
         assert wanted - watcher.firing() == set()
     finally:
-        for cause in causes:
+        for cause in reversed(causes):
             cause.end()
-
-
-def fires_and_ends(watcher: t.Any, *causes: Cause) -> None:
-    """And no longer."""
-    fires(watcher, *causes)
-    ended = set[str]().union(*(cause.alerts for cause in causes))
-    with contextlib.suppress(AssertionError):
-        eventually(lambda: not ended & watcher.firing(), 60)
-    assert ended & watcher.firing() == set()
 
 
 def post(watched: t.Any, name: str, path: str, body: dict[str, t.Any], method: str = "POST") -> None:
@@ -114,8 +107,12 @@ def test_a_host_with_gpus(watched, watcher):
         first.check_output("printf %%s %s > /etc/lab-gpus.json", text)
 
     def key_expires(days: float) -> None:
+        """The host is in no tailnet: that it is, too, is what the exporter is told."""
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * DAY))
         first.check_output("echo %s > /etc/lab-key-expiry", when)
+        first.check_output(
+            'sed -i \'s/"tailscale": false/"tailscale": true/\' /etc/llm-metrics/exporter.json && systemctl restart ollama-exporter'
+        )
 
     def rename(old: str, new: str) -> None:
         post(watched, "watched-2", "/api/copy", {"source": old, "destination": new})
@@ -125,7 +122,7 @@ def test_a_host_with_gpus(watched, watcher):
         watched.fault({"gpu": share}, "watched-1")
         post(watched, "watched-1", "/api/generate", {"model": "tiny", "keep_alive": keep})
 
-    fires_and_ends(
+    fires(
         watcher,
         Cause(
             {"LlmGpuLost", "LlmGpuMemoryHigh"},
@@ -146,7 +143,6 @@ def test_a_host_with_gpus(watched, watcher):
             lambda: second.check_output("systemctl start prometheus-node-exporter"),
         ),
     )
-    eventually(lambda: {"LlmGpuLost", "LlmDrift"} <= told(watcher), 60)
 
 
 def test_models(watched, watcher):
@@ -156,11 +152,11 @@ def test_models(watched, watcher):
         watched.host.run("systemctl start llm-canary@all")
 
     def thrash() -> None:
-        for _ in range(4):
+        for _ in range(3):
             for model in ("tiny", "embed"):
                 path, body = ("/api/generate", {}) if model == "tiny" else ("/api/embed", {"input": "hello"})
                 post(watched, "watched-1", path, {"model": model, **body})
-                time.sleep(3)
+                time.sleep(2.5)
 
     def slow() -> None:
         watched.fault({"token_ms": 40})
@@ -175,45 +171,61 @@ def test_models(watched, watcher):
         canary()
 
     fires(watcher, Cause({"LlmTokensPerSecondDropped"}, slow, well), Cause({"LlmModelsThrashing"}, thrash, well))
-    fires_and_ends(watcher, Cause({"LlmCanaryFailing"}, broken, well))
+    fires(watcher, Cause({"LlmCanaryFailing"}, broken, well))
 
 
 def test_the_queue(watched, watcher):
-    """Sixteen slots and twelve places to wait: forty come, and then a few more."""
+    """Sixteen slots and twelve places to wait; forty-eight come."""
 
     def crowd() -> None:
         watched.fault({"token_ms": 300})
         for _ in range(3):
             for _ in range(16):
-                watched.call("alice", tokens=400)
+                watched.call("alice", tokens=400, timeout=300)
             watcher.scraped()
 
-    def gone() -> None:
-        watched.leave()
-        watched.fault({})
+    fires(watcher, Cause({"LlmQueueGrowing", "LlmQueueRefusing"}, crowd, watched.leave))
 
-    fires(watcher, Cause({"LlmQueueGrowing", "LlmQueueRefusing"}, crowd, lambda: watched.fault({})))
-    join([call for call in watched.calls if call.is_alive()])
-    fires(watcher, Cause({"LlmLatencyClimbing"}, watcher.scraped, gone))
+
+def test_answers_that_take_longer_than_yesterday(watched, watcher):
+    def slow() -> None:
+        watched.fault({"load_ms": 8000})
+        join([watched.call("bob", path="/api/embed", model="embed", input="hello", keep_alive=0) for _ in range(3)])
+
+    fires(watcher, Cause({"LlmLatencyClimbing"}, slow, lambda: watched.fault({})))
 
 
 def test_the_endpoint(watched, watcher):
-    tls = "/etc/llm-gateway/tls"
-    renew = f"cd {tls} && cp -p selfsigned.crt /run/kept.crt && openssl x509 -in /run/kept.crt -days 3 -CA ca.crt -CAkey ca.key -out selfsigned.crt && systemctl reload nginx"
+    sign = (
+        "cd /etc/llm-gateway/tls && cp -p selfsigned.crt /run/kept.crt"
+        " && openssl req -new -key selfsigned.key -subj /CN=gateway | openssl x509 -req -CA ca.crt -CAkey ca.key -days 3"
+        " -extfile /run/names -out selfsigned.crt && systemctl reload nginx"
+    )
+    watched.host.check_output("echo subjectAltName=DNS:ollama.example.com > /run/names")
 
     def ollama(what: str) -> None:
         for host in watched.hosts.values():
             host.check_output(f"systemctl {what} ollama")
 
-    fires_and_ends(
+    fires(
         watcher,
         Cause({"LlmEndpointDown", "LlmOllamaDown"}, lambda: ollama("stop"), lambda: ollama("start")),
         Cause(
             {"LlmCertificateExpiring"},
-            lambda: watched.host.check_output(renew),
-            lambda: watched.host.check_output(f"cp -p /run/kept.crt {tls}/selfsigned.crt && systemctl reload nginx"),
+            lambda: watched.host.check_output(sign),
+            lambda: watched.host.check_output("cp -p /run/kept.crt /etc/llm-gateway/tls/selfsigned.crt && systemctl reload nginx"),
         ),
     )
+
+
+def test_what_is_over_fires_no_longer(watcher):
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: watcher.firing() <= LOOKING_BACK, 60)
+    assert watcher.firing() - LOOKING_BACK == set()
+
+
+def test_who_is_to_be_told_was_told(watcher):
+    eventually(lambda: {"LlmGpuLost", "LlmDrift"} <= told(watcher), 60)
 
 
 def test_who_is_to_be_told_cannot_be(watcher):
@@ -226,4 +238,4 @@ def test_who_is_to_be_told_cannot_be(watcher):
 def told(watcher: t.Any) -> set[str]:
     """What the receiver of Alertmanager heard of."""
     heard = watcher.host.run("cat /run/lab-hook.json").stdout.splitlines()
-    return {alert["labels"]["alertname"] for line in heard for alert in json.loads(line)["alerts"]}
+    return {alert["labels"]["alertname"] for line in heard if line for alert in json.loads(line)["alerts"]}

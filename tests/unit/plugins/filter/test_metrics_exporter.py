@@ -51,7 +51,8 @@ def test_a_host_without_ollama_tells_of_the_tailnet_only():
             id="named-ones-are-expected-also-where-they-are-lost",
         ),
         pytest.param({"ollama_instances": [{"name": "a", "port": 1, "gpus": []}]}, ["nvidia"], [False], None, id="an-instance-without-gpus"),
-        pytest.param({"metrics_gpus": 4}, ["nvidia"], [True], 4, id="said"),
+        pytest.param({"metrics_gpus": 4}, [], [True], 4, id="said"),
+        pytest.param({"metrics_gpus": 0}, ["nvidia"], [False], 0, id="said-that-there-are-none"),
     ],
 )  # fmt: skip
 def test_which_gpus_are_expected(variables, vendors, expected, count):
