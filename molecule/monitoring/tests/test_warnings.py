@@ -225,7 +225,7 @@ def test_what_is_over_fires_no_longer(watcher):
 
 
 def test_who_is_to_be_told_was_told(watcher):
-    eventually(lambda: {"LlmGpuLost", "LlmDrift"} <= told(watcher), 60)
+    eventually(lambda: {"LlmModelsThrashing", "LlmQueueGrowing"} <= told(watcher), 60)
 
 
 def test_who_is_to_be_told_cannot_be(watcher):
