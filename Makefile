@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
-# Tests that look at the clock have the machine for themselves; their hosts are set up beside the others, which mostly wait.
+# Scenarios with tests that look at the clock. These have the machine for themselves; all else of such a scenario runs beside the others, which mostly wait.
 TIMED := gateway-nginx gateway-caddy balancer fleet
 BESIDE := lint unit contract alerts sanity molecule-lifecycle molecule-acme molecule-tailscale molecule-models molecule-firewall ready-gateway-nginx ready-fleet
 OTHERS := $(filter-out $(BESIDE),$(filter-out $(TIMED:%=molecule-%),$(SCENARIOS:%=molecule-%)) $(TIMED:%=ready-%))
@@ -29,7 +29,7 @@ demo: setup  ## one host, provisioned, verified and left running
 demo-clean:  ## remove the demo
 	@tests/demo/demo clean
 
-test: lab  ## everything that CI runs
+test: clients  ## everything that CI runs
 	@tests/side-by-side "$(BESIDE)" "$(OTHERS)"
 	$(MAKE) --no-print-directory $(TIMED:%=timed-%)
 	echo "All tests passed."
@@ -61,17 +61,18 @@ $(SCENARIOS:%=molecule-%): molecule-%: lab
 	eval "$$(tests/lab/lab env | sed 's/^/export /')"
 	molecule test --scenario-name $*
 
-# The two halves of such a scenario: all that comes before its tests, and these.
+# The two halves of such a scenario.
 $(TIMED:%=ready-%): ready-%: lab
 	eval "$$(tests/lab/lab env | sed 's/^/export /')"
 	molecule check --scenario-name $*
+	PYTEST_ADDOPTS='-m "not timed"' molecule verify --scenario-name $*
 
 $(TIMED:%=timed-%): timed-%: lab
 	eval "$$(tests/lab/lab env | sed 's/^/export /')"
-	molecule verify --scenario-name $*
+	PYTEST_ADDOPTS='-m timed' molecule verify --scenario-name $*
 	molecule destroy --scenario-name $*
 
-molecule-gateway-nginx molecule-gateway-caddy timed-gateway-nginx timed-gateway-caddy: clients
+molecule-gateway-nginx molecule-gateway-caddy ready-gateway-nginx ready-gateway-caddy timed-gateway-nginx timed-gateway-caddy: clients
 
 clients: lab  ## what the tests of the gateway look through: the clients' own environment, an image with a browser
 	@tests/setup clients

@@ -40,6 +40,7 @@ def balancer(host) -> t.Iterator[Balancer]:
     balancer.leave()
 
 
+@pytest.mark.timed
 def test_a_user_with_many_requests_does_not_stand_before_one_with_few(balancer):
     """Eight more of the greedy user wait; the polite user, who comes last, is in the next round all the same."""
     balancer.fill(tokens=200)
@@ -50,6 +51,7 @@ def test_a_user_with_many_requests_does_not_stand_before_one_with_few(balancer):
     assert sum(call.end > polite.end for call in greedy) >= 4
 
 
+@pytest.mark.timed
 def test_batch_users_wait_for_the_others(balancer):
     balancer.fill(tokens=200)
     nightly = balancer.call("nightly")
@@ -59,6 +61,7 @@ def test_batch_users_wait_for_the_others(balancer):
     assert sum(call.end < nightly.end for call in greedy) >= 4
 
 
+@pytest.mark.timed
 def test_the_queue_is_bounded_in_length_and_time_and_cheap_calls_do_not_wait(balancer, endpoint):
     balancer.fill(tokens=3000)
     waiting = [balancer.call("greedy", path=path) for path in [*PATHS.values(), *["/api/generate"] * 7]]
@@ -75,6 +78,7 @@ def test_the_queue_is_bounded_in_length_and_time_and_cheap_calls_do_not_wait(bal
         assert "in time" in message(shape, json.loads(late.text))
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", PATHS)
 def test_who_has_too_many_requests_is_told_so(balancer, shape):
     balancer.call("few", tokens=3000)
@@ -84,11 +88,13 @@ def test_who_has_too_many_requests_is_told_so(balancer, shape):
     assert "You have 1 requests running or waiting" in message(shape, json.loads(call.text))
 
 
+@pytest.mark.timed
 def test_who_asks_too_often_is_told_when_to_come_back(balancer):
     assert [join([balancer.call("rare")])[0].status for _ in range(5)] == [200, 200, 200, 429, 429]
     assert balancer.calls[-1].retry_after == "21"
 
 
+@pytest.mark.timed
 def test_who_goes_leaves_the_queue_and_is_cancelled_at_ollama(balancer):
     before = balancer.counters(*INSTANCES)
     running = balancer.fill(tokens=3000)
@@ -104,6 +110,7 @@ def test_who_goes_leaves_the_queue_and_is_cancelled_at_ollama(balancer):
     assert (balancer.counters(*INSTANCES) - before)["cancelled"] == SLOTS
 
 
+@pytest.mark.timed
 def test_when_an_instance_stops_nobody_notices_and_it_comes_back_by_itself(balancer, host):
     host.check_output("systemctl stop ollama@second")
     try:
@@ -114,6 +121,7 @@ def test_when_an_instance_stops_nobody_notices_and_it_comes_back_by_itself(balan
     balancer.all_up()
 
 
+@pytest.mark.timed
 def test_when_all_are_down_a_client_is_told_so_at_once(balancer, host):
     host.check_output("systemctl stop ollama ollama@second")
     try:
@@ -128,6 +136,7 @@ def test_when_all_are_down_a_client_is_told_so_at_once(balancer, host):
     assert join([balancer.call("polite")])[0].status == 200
 
 
+@pytest.mark.timed
 def test_a_reload_takes_nothing_from_streams_and_queue(balancer, host):
     streams = [balancer.call("greedy", tokens=200, stream=True) for _ in range(SLOTS + 2)]
     eventually(lambda: balancer.waiting == 2)
@@ -137,6 +146,7 @@ def test_a_reload_takes_nothing_from_streams_and_queue(balancer, host):
         assert '"done":true' in call.text.splitlines()[-1].replace(" ", "")
 
 
+@pytest.mark.timed
 def test_an_instance_is_taken_out_when_it_has_finished_and_stays_out(balancer, host, run_playbook):
     host.check_output("systemctl restart haproxy")
     balancer.put("balanced.default", "drain")

@@ -15,6 +15,8 @@ from load import Call, Place, Pool, eventually, join
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 
+pytestmark = pytest.mark.timed
+
 INSTANCES = ("127.0.0.1:11434", "127.0.0.1:11444")
 SLOTS = 2
 LOADING = 400

@@ -12,6 +12,8 @@ import typing as t
 import pytest
 from load import Call, eventually, join
 
+pytestmark = pytest.mark.timed
+
 KILLED, HUNG, SLOW = "gpu-01.second", "gpu-02.default", "gpu-03.default"
 SILENCE = 35
 

@@ -12,9 +12,12 @@ import threading
 import time
 import typing as t
 
+import pytest
 from load import Place, eventually, join
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
+
+pytestmark = pytest.mark.timed
 
 ALICE = Credentials(key="alice-has-a-key-of-enough-length")
 

@@ -10,6 +10,8 @@ import concurrent.futures
 import pytest
 from test_streams import ask
 
+pytestmark = pytest.mark.timed
+
 SLOW_HEADER = "POST /api/chat HTTP/1.1\r\nHost: llm.test\r\nX-Slow: "
 
 

@@ -10,6 +10,8 @@ import typing as t
 
 import pytest
 
+pytestmark = pytest.mark.timed
+
 KEY = "alice-has-a-key-of-enough-length"
 TOKENS = 20
 SHAPES = {
