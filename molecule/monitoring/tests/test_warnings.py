@@ -209,7 +209,7 @@ def test_the_endpoint(watched, watcher):
 
     fires(
         watcher,
-        Cause({"LlmEndpointDown", "LlmOllamaDown"}, lambda: ollama("stop"), lambda: ollama("start")),
+        Cause({"LlmEndpointDown", "LlmOllamaDown"}, lambda: ollama("stop"), lambda: (ollama("start"), watched.all_up())),
         Cause(
             {"LlmCertificateExpiring"},
             lambda: watched.host.check_output(sign),
