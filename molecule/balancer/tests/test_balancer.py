@@ -27,7 +27,8 @@ def message(shape: str, reply: t.Any) -> str:
 
 class Balancer(Pool):
     def fill(self, tokens: int = 100) -> list[Call]:
-        """Requests in all slots."""
+        """Requests in all slots, of which an instance that came back has few at first."""
+        self.all_slots()
         calls = [self.call("greedy", tokens=tokens) for _ in range(SLOTS)]
         eventually(lambda: self.now("scur") == SLOTS)
         return calls
