@@ -12,8 +12,8 @@ version_added: 0.1.0
 author: llm.host contributors (@llm-host)
 description:
   - Asks the Prometheus of this host for what the gateways counted. Days are those of UTC.
-  - Numbers are exact, for days that are over and of which no sample is missing. A request is counted on the day on which Prometheus first saw that it was counted,
-    which is up to one scrape after it ended.
+  - Numbers are exact, for days that are over and of which no sample is missing. A request is counted on the day on which Prometheus first saw that
+    it was counted, which is up to one scrape after it ended.
   - Counters that began within a day count from 0, and so do those whose process was started anew.
   - An error is an answer with a status of 400 or more, also 499, the client that went away.
   - Changes nothing.
