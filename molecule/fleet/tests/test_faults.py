@@ -72,7 +72,9 @@ def test_an_instance_is_killed_under_its_requests(fleet, slow):
     assert broken and failed
     assert len(broken) + len(failed) == there
     assert {call.status for call in failed} == {502}
-    assert all("broke off before it answered" in json.loads(call.text)["error"] for call in failed)
+    # The balancer's words, or those of Caddy where the connection to the balancer broke with it.
+    words = {"The model server broke off before it answered", "The model server does not answer"}
+    assert {json.loads(call.text)["error"].partition(".")[0] for call in failed} <= words
     fleet.all_up()
     assert fleet.count(*fleet.names)["started"] == before + 8
 
