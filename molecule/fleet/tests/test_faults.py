@@ -60,6 +60,9 @@ def answered(calls: t.Iterable[Call], *, within: float) -> bool:
 def test_an_instance_is_killed_under_its_requests(fleet, slow):
     """Streams break off, who waits for a first byte is told so; the next go elsewhere, and nothing is asked twice."""
     others = fleet.names - {KILLED}
+    # HAProxy explains itself on a connection's first request; on one that was used before it closes without a word, and Caddy answers in its own.
+    fleet.host.check_output("systemctl reload caddy")
+    fleet.all_slots()
     pairs = [(fleet.call("team", tokens=400, stream=True), fleet.call("team", tokens=400)) for _ in range(20)]
     streams, answers = zip(*pairs)
     eventually(lambda: fleet.count(*fleet.names)["running"] == 40)
@@ -72,9 +75,7 @@ def test_an_instance_is_killed_under_its_requests(fleet, slow):
     assert broken and failed
     assert len(broken) + len(failed) == there
     assert {call.status for call in failed} == {502}
-    # The balancer's words, or those of Caddy where the connection to the balancer broke with it.
-    words = {"The model server broke off before it answered", "The model server does not answer"}
-    assert {json.loads(call.text)["error"].partition(".")[0] for call in failed} <= words
+    assert all("broke off before it answered" in json.loads(call.text)["error"] for call in failed)
     fleet.all_up()
     assert fleet.count(*fleet.names)["started"] == before + 8
 
