@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.llm.host.plugins.plugin_utils import _monitoring
+from ansible_collections.llm.host.plugins.plugin_utils._bundles import write_bundle
 from ansible_collections.llm.host.plugins.plugin_utils._monitoring_problems import problems
 
 
@@ -18,7 +19,7 @@ class FilterModule:
         return {
             "monitoring_addresses": _monitoring.addresses,
             "monitoring_alertmanager": _monitoring.alertmanager,
-            "monitoring_bundle": _monitoring.bundle,
+            "monitoring_bundle": write_bundle,
             "monitoring_certificates": _monitoring.certificates,
             "monitoring_probe_modules": _monitoring.probe_modules,
             "monitoring_probe_targets": _monitoring.probe_targets,

@@ -14,7 +14,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
 from ansible_collections.llm.host.plugins.plugin_utils._bind import PENDING
-from ansible_collections.llm.host.plugins.plugin_utils._listen import EVERYWHERE, LOOPBACK, listens, reach, written
+from ansible_collections.llm.host.plugins.plugin_utils._listen import EVERYWHERE, LOOPBACK, bracketed, listens, reach, written
 
 # What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
 DEFAULT_PORT = 11434
@@ -110,13 +110,13 @@ def _address(host: str, variables: t.Mapping[str, t.Any], bound: Bound, *, local
     address = _listens(host, variables, bound)
     reached = reach(address)
     if local:
-        return "127.0.0.1" if reached == EVERYWHERE else _bracketed(address)
+        return "127.0.0.1" if reached == EVERYWHERE else bracketed(address)
     if reached == LOOPBACK:
         raise AnsibleFilterError(
             f"The gateway cannot reach Ollama on {host}, which listens on {written(variables)} only: set ollama_bind of {host} to tailscale, wireguard, or its "
             "address in a private network, and list that network in its ollama_private_networks."
         )
-    return _bracketed(str(variables.get("ansible_host", host)) if reached == EVERYWHERE else address)
+    return bracketed(str(variables.get("ansible_host", host)) if reached == EVERYWHERE else address)
 
 
 def _listens(host: str, variables: t.Mapping[str, t.Any], bound: Bound) -> str:
@@ -174,10 +174,6 @@ def _ports(host: str, variables: t.Mapping[str, t.Any]) -> list[int]:
         return [int(instance.get("port", DEFAULT_PORT)) for instance in _instances(variables)]
     except (AttributeError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"ollama_instances of {host} is not a list of {{name: …, port: …}}: correct it.") from error
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 class FilterModule:

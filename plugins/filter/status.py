@@ -5,35 +5,25 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import typing as t
 
-Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
+from ansible_collections.llm.host.plugins.plugin_utils._bundles import reached_at, read_bundle
+from ansible_collections.llm.host.plugins.plugin_utils._listen import bracketed
+from ansible_collections.llm.host.plugins.plugin_utils._metrics import PORT
 
-# What the role metrics uses where a host says nothing.
-DEFAULT_PORT = 9998
-# As the filter metrics_bundle writes them.
-ENTRY = re.compile(r"^# host (\S+)\n(-----BEGIN CERTIFICATE-----\n.*?\n-----END CERTIFICATE-----)$", re.MULTILINE | re.DOTALL)
+Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 def status_certificates(bundle: str) -> dict[str, str]:
     """The certificates of a bundle, by the names of their hosts."""
-    return dict(ENTRY.findall(bundle))
+    return {owner.partition(" ")[2]: text for owner, text in read_bundle(bundle).items() if owner.startswith("host ")}
 
 
 def status_monitors(names: t.Mapping[str, t.Sequence[str]], hostvars: Hostvars) -> dict[str, str]:
     """Where each monitor is asked, as address:port, from the subject alternative names of its certificate."""
-    return {host: f"{_address(host, given)}:{int(hostvars[host].get('metrics_port') or DEFAULT_PORT)}" for host, given in names.items()}
-
-
-def _address(host: str, names: t.Sequence[str]) -> str:
-    """The first address; or the first name that is not the one of the inventory, which need not be known anywhere else."""
-    parts = [name.partition(":")[::2] for name in names]
-    numbers = [ipaddress.ip_address(value) for kind, value in parts if kind in ("IP", "IP Address")]
-    if numbers:
-        return f"[{numbers[0]}]" if numbers[0].version == 6 else str(numbers[0])
-    return next((value for kind, value in parts if kind == "DNS" and value != host), host)
+    return {
+        host: f"{bracketed(reached_at(host, given))}:{int(hostvars[host].get('metrics_port') or PORT)}" for host, given in names.items()
+    }
 
 
 class FilterModule:

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.llm.host.plugins.module_utils import _bind
 from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import DEFAULT_INTERFACE, member_addresses
 
-__all__ = ("ADDRESS", "EVERYWHERE", "LOOPBACK", "NAME", "asks", "listens", "reach", "written")
+__all__ = ("ADDRESS", "EVERYWHERE", "LOOPBACK", "NAME", "asks", "bracketed", "listens", "reach", "written")
 
 LOOPBACK, EVERYWHERE, ADDRESS, NAME = "loopback", "everywhere", "address", "name"
 # What the role ollama uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
@@ -52,3 +52,8 @@ def asks(variables: t.Mapping[str, t.Any]) -> bool:
     """Whether only the host itself knows the address: of a tailnet or an interface."""
     bind = written(variables)
     return bind not in (_bind.LOOPBACK, _bind.WIREGUARD) and _bind.literal(bind) is None
+
+
+def bracketed(address: str) -> str:
+    """An address as it stands before a port."""
+    return f"[{address}]" if ":" in address else address

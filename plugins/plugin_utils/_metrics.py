@@ -14,6 +14,7 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.llm.host.plugins.module_utils._bind import ALL, LOOPBACK, TAILSCALE, WIREGUARD, literal, word_of
+from ansible_collections.llm.host.plugins.plugin_utils._bundles import CERTIFICATE, read_bundle, write_bundle
 from ansible_collections.llm.host.plugins.plugin_utils._certificates import expiry, is_address, utc
 from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import DEFAULT_INTERFACE, member_addresses
 
@@ -34,8 +35,6 @@ MONITORING, GATEWAY = ASKERS = ("monitoring", "gateway")
 # The variable in which a host that is part of the run has its certificate.
 OWN = "__metrics_own"
 RENEW = datetime.timedelta(days=60)
-CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-KEPT = re.compile(rf"^# host (\S+)\n({CERTIFICATE.pattern})$", re.DOTALL | re.MULTILINE)
 BIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}\Z")
 
 
@@ -128,10 +127,10 @@ def bundle(names: t.Iterable[str], certificates: t.Mapping[str, str], kept: str,
 
     Who told none keeps what is in ``kept``, the bundle of before; who is not named has none.
     """
-    before = dict(KEPT.findall(kept))
-    known = {f"host {name}": (certificates.get(name) or before.get(name, "")).strip() for name in names}
+    before = read_bundle(kept)
+    known = {f"host {name}": certificates.get(name) or before.get(f"host {name}", "") for name in names}
     known |= {f"file {path}": "\n".join(CERTIFICATE.findall(text)) for path, text in (clients or {}).items()}
-    return "".join(f"# {title}\n{text}\n" for title, text in known.items() if text)
+    return write_bundle({title: text for title, text in known.items() if text})
 
 
 def alt_names(host: str, address: str) -> list[str]:

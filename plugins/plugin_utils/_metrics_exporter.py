@@ -13,7 +13,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.llm.host.plugins.module_utils._names import InvalidName, ModelName
 from ansible_collections.llm.host.plugins.plugin_utils._bind import PENDING
-from ansible_collections.llm.host.plugins.plugin_utils._listen import EVERYWHERE, listens, reach
+from ansible_collections.llm.host.plugins.plugin_utils._listen import EVERYWHERE, bracketed, listens, reach
 
 __all__ = ("exporter_config",)
 
@@ -64,7 +64,7 @@ def _address(host: str, variables: Variables, bound: Variables | None) -> str:
     address = listens(host, variables) or str(next(iter((bound or {}).get("addresses") or ()), PENDING))
     if reach(address) == EVERYWHERE:
         return "127.0.0.1"
-    return f"[{address}]" if ":" in address else address
+    return bracketed(address)
 
 
 def _on_gpus(instance: Variables, variables: Variables, vendors: t.Iterable[str]) -> bool:

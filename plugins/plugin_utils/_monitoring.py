@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
 import typing as t
 
-__all__ = ("addresses", "alertmanager", "bundle", "certificates", "probe_modules", "probe_targets", "probes", "secrets", "targets")
+from ansible_collections.llm.host.plugins.plugin_utils._bundles import CERTIFICATE, reached_at, read_bundle
+from ansible_collections.llm.host.plugins.plugin_utils._listen import bracketed
+from ansible_collections.llm.host.plugins.plugin_utils._metrics import PORT
+
+__all__ = ("addresses", "alertmanager", "certificates", "probe_modules", "probe_targets", "probes", "secrets", "targets")
 
 Hostvars = t.Mapping[str, t.Mapping[str, t.Any]]
-# What the roles metrics and gateway use where a host says nothing; the defaults of a role are not among the variables of other hosts.
-METRICS_PORT = 9998
+# What the role gateway uses where a host says nothing; the defaults of a role are not among the variables of other hosts.
 GATEWAY_PORT = 443
-ENTRY = re.compile(
-    r"^# (?P<host>\S+)\n(?P<text>-----BEGIN CERTIFICATE-----\n.*?-----END CERTIFICATE-----\n)(?=# |\Z)", re.MULTILINE | re.DOTALL
-)
 # Whom nobody told is not told.
 NOBODY = "nobody"
 SECRET = re.compile(r"password|secret|token|credential|api_url|(^|_)(url|key)$")
@@ -26,25 +25,17 @@ SECRET = re.compile(r"password|secret|token|credential|api_url|(^|_)(url|key)$")
 
 def certificates(looks: t.Iterable[t.Mapping[str, t.Any]], known: str) -> dict[str, str]:
     """The PEM text of each host, in the order of ``looks``, which are results of slurp; a host that told nothing has the one of ``known``, a bundle."""
-    before = {found["host"]: found["text"] for found in ENTRY.finditer(known)}
-    found = {}
-    for look in looks:
-        text = (
-            base64.b64decode(look["content"]).decode(errors="replace").strip() + "\n" if look.get("content") else before.get(look["item"])
-        )
-        if text and "-----BEGIN CERTIFICATE-----" in text:
-            found[look["item"]] = text
-    return found
-
-
-def bundle(texts: t.Mapping[str, str]) -> str:
-    """One text with all of them, each under the name of its host."""
-    return "".join(f"# {host}\n{text}" for host, text in texts.items())
+    before = read_bundle(known)
+    texts = {
+        look["item"]: base64.b64decode(look["content"]).decode(errors="replace") if look.get("content") else before.get(look["item"], "")
+        for look in looks
+    }
+    return {host: text.strip() + "\n" for host, text in texts.items() if CERTIFICATE.search(text)}
 
 
 def addresses(names: t.Mapping[str, t.Sequence[str]]) -> dict[str, str]:
-    """Where each host is asked, from the subject alternative names of its certificate: the first address, or the first name that is not its own."""
-    return {host: _address(host, alternatives) for host, alternatives in names.items()}
+    """Where each host is asked, from the subject alternative names of its certificate."""
+    return {host: reached_at(host, alternatives) for host, alternatives in names.items()}
 
 
 def targets(
@@ -53,7 +44,7 @@ def targets(
     """The entries of a file for Prometheus' file_sd: one for each module of each host."""
     return [
         {
-            "targets": [f"{_bracketed(address)}:{int(hostvars[host].get('metrics_port') or METRICS_PORT)}"],
+            "targets": [f"{bracketed(address)}:{int(hostvars[host].get('metrics_port') or PORT)}"],
             "labels": {"instance": host, "job": module, "__param_module": module},
         }
         for host, address in where.items()
@@ -79,7 +70,7 @@ def probes(hosts: t.Iterable[str], hostvars: Hostvars, where: t.Mapping[str, str
             {
                 "gateway": host,
                 "url": given.get("gateway_url") or f"https://{domain}{'' if port == GATEWAY_PORT else f':{port}'}",
-                "target": f"https://{_bracketed(str(address))}:{port}/readyz",
+                "target": f"https://{bracketed(str(address))}:{port}/readyz",
                 "domain": domain,
                 "host": domain if port == GATEWAY_PORT else f"{domain}:{port}",
                 "selfsigned": mode == "selfsigned",
@@ -184,17 +175,3 @@ def _receiver(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _merged(base: t.Mapping[str, t.Any], over: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     both = {name for name in base if isinstance(base[name], t.Mapping) and isinstance(over.get(name), t.Mapping)}
     return {**base, **over, **{name: _merged(base[name], over[name]) for name in both}}
-
-
-def _address(host: str, alternatives: t.Sequence[str]) -> str:
-    parts = [alternative.partition(":")[::2] for alternative in alternatives]
-    numbers = [value for kind, value in parts if kind in ("IP", "IP Address")]
-    named = [value for kind, value in parts if kind == "DNS" and value != host]
-    return [*numbers, *named, host][0]
-
-
-def _bracketed(address: str) -> str:
-    try:
-        return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
-    except ValueError:
-        return address
