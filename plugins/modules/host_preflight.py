@@ -106,7 +106,7 @@ options:
     description:
       - Where a server is to listen, for RV(bound). An address that the host does not have is an error, and so is an interface without a private one.
     type: dict
-    suboptions:
+    suboptions: &bind
       bind:
         description: V(loopback), V(tailscale), V(wireguard), an address, or the name of an interface.
         type: str
@@ -116,12 +116,12 @@ options:
         type: str
         required: true
       networks:
-        description: Networks in which addresses of an interface must lie where O(bind.named) is set.
+        description: Networks in which addresses of an interface must lie where C(named) is set.
         type: list
         elements: str
         default: []
       named:
-        description: Whether only addresses in O(bind.networks) are taken of an interface, and not each private one.
+        description: Whether only addresses in C(networks) are taken of an interface, and not each private one.
         type: bool
         default: true
       interface:
@@ -146,41 +146,7 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions:
-      bind:
-        description: V(loopback), V(tailscale), V(wireguard), an address, or the name of an interface.
-        type: str
-        required: true
-      variable:
-        description: The variable that says so, for the error message.
-        type: str
-        required: true
-      networks:
-        description: Networks in which addresses of an interface must lie where O(binds[].named) is set.
-        type: list
-        elements: str
-        default: []
-      named:
-        description: Whether only addresses in O(binds[].networks) are taken of an interface, and not each private one.
-        type: bool
-        default: true
-      interface:
-        description: The interface of WireGuard.
-        type: str
-        default: wg0
-      addresses:
-        description: The addresses of the host in the network of WireGuard.
-        type: list
-        elements: str
-        default: []
-      follows:
-        description: Whether the private network is set up later in this run, so that an address that is missing is no error.
-        type: bool
-        default: false
-      leaves:
-        description: Whether the host is to leave that network, which is an error as long as a server listens there.
-        type: bool
-        default: false
+    suboptions: *bind
   passages:
     description: Directories that a user must be able to get to.
     type: list

@@ -23,14 +23,17 @@ NOBODY = "nobody"
 SECRET = re.compile(r"password|secret|token|credential|api_url|(^|_)(url|key)$")
 
 
-def certificates(looks: t.Iterable[t.Mapping[str, t.Any]], known: str) -> dict[str, str]:
-    """The PEM text of each host, in the order of ``looks``, which are results of slurp; a host that told nothing has the one of ``known``, a bundle."""
+def certificates(looks: t.Iterable[t.Mapping[str, t.Any]], known: str, told: t.Mapping[str, str] | None = None) -> dict[str, str]:
+    """The PEM text of each host, by name: those that were ``told``, and what the ``looks`` found, which are results of slurp.
+
+    A host that was looked at in vain has the one of ``known``, a bundle.
+    """
     before = read_bundle(known)
     texts = {
         look["item"]: base64.b64decode(look["content"]).decode(errors="replace") if look.get("content") else before.get(look["item"], "")
         for look in looks
     }
-    return {host: text.strip() + "\n" for host, text in texts.items() if CERTIFICATE.search(text)}
+    return {host: text.strip() + "\n" for host, text in sorted({**texts, **(told or {})}.items()) if CERTIFICATE.search(text)}
 
 
 def addresses(names: t.Mapping[str, t.Sequence[str]]) -> dict[str, str]:

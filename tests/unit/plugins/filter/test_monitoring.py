@@ -63,6 +63,11 @@ def test_certificates_are_those_that_hosts_tell_or_told_before(looks, known, exp
     assert FILTERS["monitoring_certificates"](looks, FILTERS["monitoring_bundle"](known)) == expected
 
 
+def test_certificates_that_were_told_in_this_run_need_no_look_and_the_order_is_always_the_same():
+    found = FILTERS["monitoring_certificates"]([told("b", TWO)], "", {"a": ONE})
+    assert list(found.items()) == [("a", ONE), ("b", TWO)]
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
