@@ -25,6 +25,7 @@ EXAMPLES = r"""
 # callbacks_enabled = llm.host.preload
 """
 
+import gc
 import importlib
 import pkgutil
 import typing as t
@@ -57,6 +58,8 @@ class CallbackModule(CallbackBase):
             filter_loader.get(name)
         for name in TESTS:
             test_loader.get(name)
+        # What is there by now stays to the end: a process that collects its garbage need not copy it.
+        gc.freeze()
 
 
 def own_filters() -> list[str]:

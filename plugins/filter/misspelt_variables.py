@@ -9,7 +9,7 @@ import functools
 import typing as t
 from pathlib import Path
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.llm.host.plugins.plugin_utils._settings import misspelt
 
@@ -60,7 +60,7 @@ def misspelt_variables(names: t.Iterable[str], known: t.Collection[str] | None =
 @functools.cache
 def variables_of_roles() -> frozenset[str]:
     """The public variables of all roles, as their argument specs name them."""
-    specs = (yaml.safe_load(path.read_text())["argument_specs"] for path in ROLES.glob("*/meta/argument_specs.yml"))
+    specs = (yaml_load(path.read_text())["argument_specs"] for path in ROLES.glob("*/meta/argument_specs.yml"))
     return frozenset(name for spec in specs for entry in spec.values() for name in entry["options"])
 
 
