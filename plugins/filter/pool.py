@@ -106,6 +106,23 @@ def backend_problems(hosts: t.Iterable[str], hostvars: Hostvars, inventory_hostn
     return []
 
 
+def gateway_reach_problems(
+    gateways: t.Iterable[str], hostvars: Hostvars, groups: t.Mapping[str, t.Sequence[str]], inventory_hostname: str
+) -> list[str]:
+    """The same, of this host's own instances and the ``gateways`` that send requests there."""
+    for gateway in gateways:
+        variables = hostvars[gateway]
+        if gateway == inventory_hostname or variables.get("gateway_backends"):
+            continue
+        hosts = groups.get(str(variables.get("gateway_backend_group", "ollama")), ())
+        if inventory_hostname in backend_hosts(hosts, hostvars, gateway):
+            try:
+                _address(inventory_hostname, hostvars[inventory_hostname], {}, local=False)
+            except AnsibleFilterError as error:
+                return [str(error)]
+    return []
+
+
 def _address(host: str, variables: t.Mapping[str, t.Any], bound: Bound, *, local: bool) -> str:
     address = _listens(host, variables, bound)
     reached = reach(address)
@@ -187,4 +204,5 @@ class FilterModule:
             "balancer_models": balancer_models,
             "balancer_pools": balancer_pools,
             "canary_instances": canary_instances,
+            "gateway_reach_problems": gateway_reach_problems,
         }

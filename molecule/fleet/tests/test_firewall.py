@@ -33,8 +33,8 @@ def test_a_stranger_reaches_what_is_not_ours_to_protect(stranger):
         leave(GPU, FREE)
 
 
-def test_it_goes_with_the_private_address_and_comes_back_with_it(run_playbook, stranger, gpu):
-    run = run_playbook("site.yml", "--limit", GPU, "-e", "ollama_bind=127.0.0.1")
+def test_it_goes_when_nobody_wants_it_and_comes_back(run_playbook, stranger, gpu):
+    run = run_playbook("site.yml", "--limit", GPU, "-e", "ollama_firewall=false")
     try:
         assert run.code == 0, run.output[-3000:]
         assert gpu.run("nft list table inet llm_host").rc != 0
@@ -52,6 +52,12 @@ def test_verify_yml_misses_a_table_that_somebody_flushed_and_site_yml_puts_it_ba
     run = run_playbook("site.yml", "--limit", GPU)
     assert (run.code, run.changed) == (0, {GPU: 1}), run.output[-3000:]
     assert reaches(stranger, GPU, PORTS[0]) == "refused"
+
+
+def test_an_address_that_the_gateway_cannot_reach_is_refused_before_anything_changes(run_playbook):
+    run = run_playbook("site.yml", "--limit", GPU, "-e", "ollama_bind=127.0.0.1")
+    assert (run.code, run.changed) == (2, {GPU: 0})
+    assert f"The gateway cannot reach Ollama on {GPU}, which listens on 127.0.0.1 only: set ollama_bind of {GPU} to" in run.failures[0]
 
 
 def test_who_is_not_private_is_refused_in_one_sentence(run_playbook):

@@ -9,7 +9,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llm.host.plugins.filter.bind import bind_asked
-from ansible_collections.llm.host.plugins.filter.pool import backend_hosts, backend_problems, backends
+from ansible_collections.llm.host.plugins.filter.pool import backend_hosts, backend_problems, backends, gateway_reach_problems
 from ansible_collections.llm.host.plugins.plugin_utils._wireguard_addresses import assigned
 
 TWO = [{"name": "gpu0", "port": 11434}, {"name": "gpu1", "port": 11435}]
@@ -117,3 +117,20 @@ def test_a_pool_of_which_one_host_cannot_be_reached_is_a_mistake():
     hostvars = {"me": {}, "near": {"ollama_bind": "10.0.0.2"}, "far": {}}
     assert "set ollama_bind of far" in backend_problems(["me", "near", "far"], hostvars, "me")[0]
     assert backend_hosts(["me", "far"], {"me": {}, "far": {}}, "me") == ["me"]
+
+
+@pytest.mark.parametrize(
+    ("me", "edge", "reached"),
+    [
+        pytest.param({"ollama_bind": "10.0.0.2"}, {}, True, id="private"),
+        pytest.param({"ollama_bind": "tailscale"}, {}, True, id="of-a-tailnet"),
+        pytest.param({}, {"gateway_backends": ["10.9.9.9:11434"]}, True, id="the-gateway-uses-others"),
+        pytest.param({}, {"gateway_backend_group": "elsewhere"}, True, id="the-gateway-uses-another-group"),
+        pytest.param({"ollama_bind": "loopback"}, {}, False, id="loopback"),
+        pytest.param({}, {}, False, id="nothing-said"),
+    ],
+)
+def test_whether_the_gateway_reaches_this_host(me, edge, reached):
+    problems = gateway_reach_problems(["me", "edge"], {"me": me, "edge": edge}, {"ollama": ["me"], "elsewhere": []}, "me")
+    assert (problems == []) is reached
+    assert all(problem.startswith("The gateway cannot reach Ollama on me, which listens on") for problem in problems)
