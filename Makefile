@@ -65,11 +65,11 @@ $(SCENARIOS:%=molecule-%): molecule-%: lab
 $(TIMED:%=ready-%): ready-%: lab
 	eval "$$(tests/lab/lab env | sed 's/^/export /')"
 	molecule check --scenario-name $*
-	PYTEST_ADDOPTS='-m "not timed"' molecule verify --scenario-name $*
+	PYTEST_ADDOPTS="$${PYTEST_ADDOPTS:-} -m 'not timed'" molecule verify --scenario-name $*
 
 $(TIMED:%=timed-%): timed-%: lab
 	eval "$$(tests/lab/lab env | sed 's/^/export /')"
-	PYTEST_ADDOPTS='-m timed' molecule verify --scenario-name $*
+	PYTEST_ADDOPTS="$${PYTEST_ADDOPTS:-} -m timed" molecule verify --scenario-name $*
 	molecule destroy --scenario-name $*
 
 molecule-gateway-nginx molecule-gateway-caddy ready-gateway-nginx ready-gateway-caddy timed-gateway-nginx timed-gateway-caddy: clients

@@ -42,7 +42,7 @@ class Interrupted:
         if deadly:
             environment |= {
                 "ANSIBLE_CALLBACK_PLUGINS": "molecule/shared/callback_plugins",
-                "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,die_after_change",
+                "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,packed_modules,die_after_change",
             }
         return subprocess.run(
             command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment, start_new_session=True

@@ -71,7 +71,7 @@ def test_a_power_cut_at_each_step_leaves_a_whole_version_and_the_next_run_finish
     log.touch()
     plugins = {
         "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule/shared/callback_plugins"),
-        "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,die_after_change",
+        "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,packed_modules,die_after_change",
     }
     command = [
         "ansible-playbook",

@@ -51,7 +51,7 @@ def test_a_run_that_is_killed_at_every_change_is_finished_by_the_next(network, t
     environment = {
         **os.environ,
         "ANSIBLE_CALLBACK_PLUGINS": plugins,
-        "ANSIBLE_CALLBACKS_ENABLED": "die_after_change",
+        "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,packed_modules,die_after_change",
         "DIE_AFTER_CHANGE_LOG": str(log),
     }
     command = [
