@@ -8,10 +8,16 @@
 
 // Behind the counters comes at most what clients of /v1/responses call metadata.
 const KEPT = 8192;
+// How nearly all answers end: no brace comes behind these counters, so they are not of anything that the model wrote. Parsing costs ten times as much.
+const NEAR = 384;
+const OWN = /"total_duration":\d+,"load_duration":\d+(?:,"prompt_eval_count":(\d+))?(?:,"prompt_eval_duration":\d+)?(?:,"eval_count":(\d+))?(?:,"eval_duration":\d+)?\}\n?$/;
+const WHOLE = /\],"usage":\{"prompt_tokens":(\d+),"completion_tokens":(\d+),"total_tokens":\d+\}\}\n?$/;
+const STREAM = /"choices":\[\],"usage":\{"prompt_tokens":(\d+),"completion_tokens":(\d+),"total_tokens":\d+\}\}\n\ndata: \[DONE\]\n\n$/;
 const COUNTERS = '"usage":{';
 const MENTIONED = /"usage":|_count":|"done":true/;
 const DATA = 'data: ';
 const LINE_FEED = 10;
+const OPENING = 123;
 const BRACE = 125;
 const BRACKET = 93;
 const pieces = [];
@@ -67,7 +73,15 @@ function withoutCounters(events) {
 
 // For the log, after the answer: the tokens of prompt and completion, with a space between; empty where the answer did not come so far.
 function tokens() {
-    const lines = end().split('\n');
+    if (!pieces.length) {
+        return '';
+    }
+    const near = end(NEAR);
+    const usual = pieces[0][0] === OPENING ? OWN.exec(near) || WHOLE.exec(near) : STREAM.exec(near);
+    return usual ? pair(usual[1], usual[2]) : search(end(KEPT).split('\n'));
+}
+
+function search(lines) {
     for (let i = lines.length - 1; i >= 0; i--) {
         const found = MENTIONED.test(lines[i]) ? ofLine(lines[i]) : '';
         if (found) {
@@ -77,13 +91,14 @@ function tokens() {
     return '';
 }
 
-function end() {
+// So many bytes of it, where it has them.
+function end(kept) {
     let first = pieces.length;
-    for (let size = 0; first > 0 && size < KEPT; size += pieces[first].length) {
+    for (let size = 0; first > 0 && size < kept; size += pieces[first].length) {
         first--;
     }
-    const last = Buffer.concat(pieces.slice(first));
-    return last.toString('utf8', Math.max(0, last.length - KEPT));
+    const last = pieces.length - first === 1 ? pieces[first] : Buffer.concat(pieces.slice(first));
+    return last.toString('utf8', Math.max(0, last.length - kept));
 }
 
 function ofLine(line) {
