@@ -17,21 +17,24 @@ from ansible_collections.llm.host.plugins.module_utils._probe import Endpoint
 
 ASK = """
 import sys, urllib.parse, urllib.request
-query = urllib.parse.urlencode(dict(pair.split("=", 1) for pair in sys.argv[2:]))
-print(urllib.request.urlopen(f"http://127.0.0.1:9090/api/v1/{sys.argv[1]}?{query}", timeout=10).read().decode())
+query = urllib.parse.urlencode(dict(pair.split("=", 1) for pair in sys.argv[3:]))
+print(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/api/v1/{sys.argv[2]}?{query}", timeout=10).read().decode())
 """
 INSTANCES = ("watched-1", "watched-2")
 
 
 class Watcher:
-    """Prometheus on its host."""
+    """A Prometheus on its host."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 9090) -> None:
         self.host = testinfra.get_host("docker://watcher")
+        self.port = port
 
     def api(self, what: str, **arguments: str) -> t.Any:
         pairs = " ".join("%s" for _ in arguments)
-        told = self.host.check_output(f"python3 -c %s %s {pairs}", ASK, what, *(f"{name}={value}" for name, value in arguments.items()))
+        told = self.host.check_output(
+            f"python3 -c %s {self.port} %s {pairs}", ASK, what, *(f"{name}={value}" for name, value in arguments.items())
+        )
         return json.loads(told)["data"]
 
     def ask(self, query: str) -> dict[tuple[str, ...], float]:

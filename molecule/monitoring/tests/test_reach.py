@@ -50,6 +50,16 @@ def test_metrics_are_for_the_watcher_alone(target):
     assert refused.rc != 0
 
 
+def test_who_watches_from_elsewhere_is_let_in_by_a_certificate_and_no_longer_without_it(run_playbook, tmp_path):
+    certificate = tmp_path / "elsewhere.crt"
+    certificate.write_text(testinfra.get_host("docker://watched-2").file(IDENTITY[0]).content_string)
+    declared = ["-e", json.dumps({"metrics_clients": [str(certificate)]})]
+    for extra, status in ((declared, "200"), ([], "")):
+        run = run_playbook("site.yml", "--limit", "watched-1", *extra)
+        assert run.code == 0, run.output[-3000:]
+        assert get("watched-2", "watched-1", "node", *IDENTITY).stdout.strip() == status
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_nothing_else_listens_for_others(name):
     """But what was there before: Ollama on its private address, and the gateway."""
