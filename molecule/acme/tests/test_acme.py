@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import testinfra
 from conftest import address
+from lab_hosts import GATEWAY
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials, Endpoint
 
@@ -104,7 +105,7 @@ def test_a_renewed_certificate_is_served_without_dropping_a_stream_and_without_a
     rest = stream.read().decode()
     assert json.loads(rest.splitlines()[-1])["done"]
     assert another_is_served(before)
-    run = run_playbook("site.yml", "--limit", "acme-nginx")
+    run = run_playbook(GATEWAY, "--limit", "acme-nginx")
     assert run.code == 0, run.output[-3000:]
     assert run.changed == {"acme-nginx": 0}
 
@@ -116,7 +117,7 @@ def test_a_renewed_certificate_that_was_not_loaded_is_loaded_by_the_next_run(ngi
     )
     nginx.check_output("sed -i 's/^renew_hook = .*/renew_hook = systemctl reload nginx/' /etc/letsencrypt/renewal/llm-gateway.conf")
     assert served() == before
-    run = run_playbook("site.yml", "--limit", "acme-nginx")
+    run = run_playbook(GATEWAY, "--limit", "acme-nginx")
     assert run.code == 0, run.output[-3000:]
     assert run.changed == {"acme-nginx": 1}
     assert another_is_served(before)
@@ -125,7 +126,7 @@ def test_a_renewed_certificate_that_was_not_loaded_is_loaded_by_the_next_run(ngi
 def test_a_name_that_the_server_refuses_costs_nothing_that_was_served(nginx, authority, run_playbook):
     before = served()
     authority.check_output("systemctl stop caddy")
-    run = run_playbook("site.yml", "--limit", "acme-nginx", "-e", settings(gateway_tls_alt_names=["more.acme.test"]))
+    run = run_playbook(GATEWAY, "--limit", "acme-nginx", "-e", settings(gateway_tls_alt_names=["more.acme.test"]))
     assert run.code != 0
     (failure,) = run.failures
     assert f"{DIRECTORY} issued no certificate for nginx.acme.test, more.acme.test: " in failure
@@ -133,31 +134,31 @@ def test_a_name_that_the_server_refuses_costs_nothing_that_was_served(nginx, aut
     assert served() == before
     assert endpoint("nginx.acme.test").request("GET", "/v1/models", who=ALICE).status == 200
     authority.check_output("systemctl start caddy")
-    run = run_playbook("site.yml", "--limit", "acme-nginx", "-e", settings(gateway_tls_alt_names=["more.acme.test"]))
+    run = run_playbook(GATEWAY, "--limit", "acme-nginx", "-e", settings(gateway_tls_alt_names=["more.acme.test"]))
     assert run.code == 0, run.output[-3000:]
     assert names("nginx.acme.test") == {"nginx.acme.test", "more.acme.test"}
 
 
 def test_names_are_proved_through_dns_by_the_hook_on_the_host(nginx, run_playbook):
     wanted = settings(gateway_tls=tls(challenge="dns-01", dns_hook="/usr/local/sbin/dns-hook"), gateway_tls_alt_names=["*.nginx.acme.test"])
-    run = run_playbook("site.yml", "--limit", "acme-nginx", "-e", wanted)
+    run = run_playbook(GATEWAY, "--limit", "acme-nginx", "-e", wanted)
     assert run.code == 0, run.output[-3000:]
     assert names("nginx.acme.test") == {"nginx.acme.test", "*.nginx.acme.test"}
     before = served()
     nginx.check_output("systemctl start certbot.service")
     assert another_is_served(before)
-    run = run_playbook("site.yml", "--limit", "acme-nginx", "-e", wanted)
+    run = run_playbook(GATEWAY, "--limit", "acme-nginx", "-e", wanted)
     assert run.changed == {"acme-nginx": 0}
 
 
 def test_who_leaves_the_acme_server_renews_nothing_any_more(nginx, authority, run_playbook):
-    run = run_playbook("site.yml", "--limit", "acme-nginx", "-e", settings(gateway_tls={"mode": "selfsigned"}))
+    run = run_playbook(GATEWAY, "--limit", "acme-nginx", "-e", settings(gateway_tls={"mode": "selfsigned"}))
     assert run.code == 0, run.output[-3000:]
     assert not nginx.file("/etc/letsencrypt/renewal/llm-gateway.conf").exists
     assert not nginx.file("/etc/systemd/system/certbot.service.d/50-llm-host.conf").exists
     own = nginx.file("/etc/llm-gateway/tls/selfsigned.crt").content
     authority.check_output("systemctl stop caddy")
-    run = run_playbook("site.yml", "--limit", "acme-nginx")
+    run = run_playbook(GATEWAY, "--limit", "acme-nginx")
     assert run.code != 0
     assert nginx.file("/etc/llm-gateway/tls/selfsigned.crt").content == own
     assert nginx.check_output("openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -issuer").startswith(

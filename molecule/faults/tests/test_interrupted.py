@@ -25,8 +25,8 @@ ENOUGH = 60
 SITE = "site.yml"
 # Plays of site.yml, and the roles in them.
 ALONE = {
-    "molecule/faults/ollama.yml": ("llm.host.gpu : ", "llm.host.ollama : ", "llm.host.ollama_models : "),
-    "molecule/faults/gateway.yml": ("llm.host.balancer : ", "llm.host.gateway : "),
+    "molecule/shared/ollama.yml": ("llm.host.gpu : ", "llm.host.ollama : ", "llm.host.ollama_models : "),
+    "molecule/shared/gateway.yml": ("llm.host.balancer : ", "llm.host.gateway : "),
 }
 
 

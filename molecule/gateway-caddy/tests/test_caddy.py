@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import testinfra
+from lab_hosts import GATEWAY
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 
@@ -57,7 +58,7 @@ def test_a_configuration_that_caddy_refuses_never_gets_there(run_playbook):
     before = host.file("/etc/llm-gateway/caddy/Caddyfile").content_string
     host.check_output(f"mkdir -p /etc/caddy/conf.d && echo 'nonsense {{' > {BROKEN}")
     try:
-        run = run_playbook("site.yml", "--limit", "caddy-12", "-e", "gateway_timeout=61")
+        run = run_playbook(GATEWAY, "--limit", "caddy-12", "-e", "gateway_timeout=61")
         assert run.code != 0
         assert "Caddy refuses the new configuration, so /etc/llm-gateway/caddy/Caddyfile stays as it is" in run.failures[-1]
         assert "broken.caddy" in run.failures[-1] or "nonsense" in run.failures[-1]
@@ -72,7 +73,7 @@ def test_nginx_takes_the_place_and_gives_it_back(run_playbook):
     host = testinfra.get_host("docker://caddy-13")
 
     def switch(provider: str, other: str, gone: str) -> None:
-        run = run_playbook("site.yml", "--limit", "caddy-13", "--diff", "-e", f"gateway_provider={provider}")
+        run = run_playbook(GATEWAY, "--limit", "caddy-13", "--diff", "-e", f"gateway_provider={provider}")
         assert run.code == 0, run.output[-3000:]
         assert "has-a-key-of" not in run.output
         assert (host.service(provider).is_running, host.service(provider).is_enabled) == (True, True)
@@ -80,13 +81,13 @@ def test_nginx_takes_the_place_and_gives_it_back(run_playbook):
         assert not host.file(gone).exists
         assert run_playbook("playbooks/verify.yml", "--limit", "caddy-13", "-e", f"gateway_provider={provider}").code == 0
 
-    check = run_playbook("site.yml", "--limit", "caddy-13", "--check", "-e", "gateway_provider=nginx")
+    check = run_playbook(GATEWAY, "--limit", "caddy-13", "--check", "-e", "gateway_provider=nginx")
     assert (check.code, host.service("caddy").is_running) == (0, True)
     switch("nginx", "caddy", "/etc/llm-gateway/caddy")
     assert not host.file("/etc/systemd/system/caddy.service.d").exists
     switch("caddy", "nginx", "/etc/llm-gateway/nginx")
     assert "llm-gateway" not in host.file("/etc/nginx/nginx.conf").content_string
-    assert run_playbook("site.yml", "--limit", "caddy-13").changed == {"caddy-13": 0}
+    assert run_playbook(GATEWAY, "--limit", "caddy-13").changed == {"caddy-13": 0}
 
 
 def test_a_server_that_cannot_start_gives_way_to_the_one_that_served(run_playbook):
@@ -95,11 +96,11 @@ def test_a_server_that_cannot_start_gives_way_to_the_one_that_served(run_playboo
         "mkdir -p /etc/systemd/system/nginx.service.d && printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' > /etc/systemd/system/nginx.service.d/broken.conf"
     )
     try:
-        run = run_playbook("site.yml", "--limit", "caddy-13", "-e", "gateway_provider=nginx")
+        run = run_playbook(GATEWAY, "--limit", "caddy-13", "-e", "gateway_provider=nginx")
         assert run.code != 0
         assert "Caddy serves as before." in run.failures[-1]
         assert host.service("caddy").is_running
     finally:
         host.check_output("rm -r /etc/systemd/system/nginx.service.d; systemctl daemon-reload")
-    assert run_playbook("site.yml", "--limit", "caddy-13").code == 0
-    assert run_playbook("site.yml", "--limit", "caddy-13").changed == {"caddy-13": 0}
+    assert run_playbook(GATEWAY, "--limit", "caddy-13").code == 0
+    assert run_playbook(GATEWAY, "--limit", "caddy-13").changed == {"caddy-13": 0}
