@@ -23,11 +23,7 @@ pytestmark = pytest.mark.timeout(1200)
 ROOT = Path(__file__).resolve().parents[3]
 ENOUGH = 60
 SITE = "site.yml"
-# Plays of site.yml, and the roles in them.
-ALONE = {
-    "molecule/shared/ollama.yml": ("llm.host.gpu : ", "llm.host.ollama : ", "llm.host.ollama_models : "),
-    "molecule/shared/gateway.yml": ("llm.host.balancer : ", "llm.host.gateway : "),
-}
+ROLE = "molecule/shared/role.yml"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,22 +47,22 @@ class Interrupted:
     def run_until_it_ends(self, **variables: object) -> list[str]:
         """Run, be killed after the first change, run again, until a run of site.yml finds nothing to do; what each was killed after.
 
-        The play in which it was killed is run alone until it finds nothing to do: those before it have nothing to do any more, as the last run shows.
+        The role in which it was killed is run alone until it finds nothing to do: those before it have nothing to do any more, as the last run shows.
         """
         self.log.write_text("")
         start = time.monotonic()
-        playbook = SITE
+        role = ""
         for _ in range(ENOUGH):
-            run = self.run(playbook, deadly=True, **variables)
+            run = self.run(ROLE if role else SITE, deadly=True, alone=role, **variables)
             killed_after = self.log.read_text().splitlines()
             if run.returncode == -signal.SIGKILL:
-                playbook = next((play for play, roles in ALONE.items() if killed_after[-1].startswith(roles)), SITE)
+                role = killed_after[-1].rpartition(" : ")[0]
                 continue
             assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
-            if playbook == SITE:
+            if not role:
                 break
-            playbook = SITE
-        assert playbook == SITE
+            role = ""
+        assert not role
         assert " changed=0 " in run.stdout, run.stdout[-3000:]
         print(f"{len(killed_after)} kills, {time.monotonic() - start:.0f} s; killed after {', '.join(killed_after)}")
         return killed_after
