@@ -77,11 +77,11 @@ def test_a_power_cut_at_each_step_leaves_a_whole_version_and_the_next_run_finish
         "ansible-playbook",
         "-i",
         os.environ["MOLECULE_INVENTORY_FILE"],
-        "site.yml",
+        "molecule/shared/role.yml",
         "--limit",
         "second",
         "-e",
-        f"ollama_version={new}",
+        f"alone=llm.host.ollama ollama_version={new}",
     ]
     for _ in range(15):
         run = subprocess.run(
