@@ -9,7 +9,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 TIMED := gateway-nginx gateway-caddy balancer fleet
 # The longest first, so that none is left at the end.
 LONG := molecule-faults ready-gateway-caddy ready-gateway-nginx molecule-lifecycle molecule-monitoring ready-fleet
-SHORT := $(filter-out $(LONG),$(filter-out $(TIMED:%=molecule-%),$(SCENARIOS:%=molecule-%)) $(TIMED:%=ready-%)) sanity alerts contract
+SHORT := $(filter-out $(LONG),$(filter-out $(TIMED:%=molecule-%),$(SCENARIOS:%=molecule-%)) $(TIMED:%=ready-%)) unit sanity alerts
 
 .PHONY: help setup lab clients demo demo-clean test lint sanity unit contract alerts molecule $(SCENARIOS:%=molecule-%) $(TIMED:%=ready-%) $(TIMED:%=timed-%) \
   bench build clean
@@ -30,7 +30,7 @@ demo-clean:  ## remove the demo
 	@tests/demo/demo clean
 
 test:  ## everything that CI runs
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit clients
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint contract clients
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(LONG) $(SHORT)
 	$(MAKE) --no-print-directory $(TIMED:%=timed-%)
 	echo "All tests passed."
