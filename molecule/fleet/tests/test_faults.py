@@ -63,8 +63,10 @@ def test_an_instance_is_killed_under_its_requests(fleet, slow):
     # HAProxy explains itself on a connection's first request; on one that was used before it closes without a word, and Caddy answers in its own.
     fleet.host.check_output("systemctl reload caddy")
     fleet.all_slots()
-    pairs = [(fleet.call("team", tokens=400, stream=True), fleet.call("team", tokens=400)) for _ in range(20)]
-    streams, answers = zip(*pairs)
+    # One kind after the other, so that each instance has both.
+    streams = [fleet.call("team", tokens=400, stream=True) for _ in range(20)]
+    eventually(lambda: fleet.count(*fleet.names)["running"] == 20)
+    answers = [fleet.call("team", tokens=400) for _ in range(20)]
     eventually(lambda: fleet.count(*fleet.names)["running"] == 40)
     there, before = fleet.now("scur", KILLED), fleet.count(*others)["started"]
     fleet.systemctl("kill --signal KILL", KILLED)
