@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
-# Scenarios with tests that look at the clock. These have the machine for themselves; all else of such a scenario runs beside the others, which mostly wait.
+# Scenarios with tests that look at the clock. These have the machine for themselves; all else of such a scenario runs beside the others.
 TIMED := gateway-nginx gateway-caddy balancer fleet
 # The longest first, so that none is left at the end.
 LONG := molecule-faults ready-gateway-caddy ready-gateway-nginx molecule-lifecycle molecule-monitoring ready-fleet

@@ -26,6 +26,11 @@ except TimeoutError:
 """
 # The roles of the gateway alone, as site.yml runs them.
 GATEWAY = "molecule/shared/gateway.yml"
+# Of a run that is killed after its first change; DIE_AFTER_CHANGE_LOG names the file that tells which.
+DEADLY = {
+    "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule/shared/callback_plugins"),
+    "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,packed_modules,die_after_change",
+}
 PLAIN = {"ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
 
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from lab_hosts import DEADLY
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 
@@ -36,10 +37,7 @@ class Interrupted:
         command = ["ansible-playbook", "-i", "molecule/faults/inventory/interrupted.yml", *playbooks, "--extra-vars", json.dumps(variables)]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "DIE_AFTER_CHANGE_LOG": str(self.log)}
         if deadly:
-            environment |= {
-                "ANSIBLE_CALLBACK_PLUGINS": "molecule/shared/callback_plugins",
-                "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,packed_modules,die_after_change",
-            }
+            environment |= DEADLY
         return subprocess.run(
             command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment, start_new_session=True
         )

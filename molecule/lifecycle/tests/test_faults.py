@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+from lab_hosts import DEADLY
 from load import ROOT, eventually
 
 VERSIONS = {"0.13.5": "0.32.14", "0.32.14": "0.13.5"}
@@ -69,10 +70,6 @@ def test_a_setting_with_which_it_does_not_start_is_taken_back(site, old):
 def test_a_power_cut_at_each_step_leaves_a_whole_version_and_the_next_run_finishes(site, old, new, tmp_path):
     log = tmp_path / "killed-after"
     log.touch()
-    plugins = {
-        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule/shared/callback_plugins"),
-        "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,packed_modules,die_after_change",
-    }
     command = [
         "ansible-playbook",
         "-i",
@@ -87,7 +84,7 @@ def test_a_power_cut_at_each_step_leaves_a_whole_version_and_the_next_run_finish
         run = subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, **plugins, "DIE_AFTER_CHANGE_LOG": str(log)},
+            env={**os.environ, **DEADLY, "DIE_AFTER_CHANGE_LOG": str(log)},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

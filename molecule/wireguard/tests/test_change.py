@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 from conftest import HOSTS, WEB
+from lab_hosts import DEADLY
 from load import ROOT, eventually
 
 # Of each host its own value, by its name.
@@ -47,13 +48,7 @@ def test_new_keys_under_traffic_and_no_request_is_lost(network, client):
 def test_a_run_that_is_killed_at_every_change_is_finished_by_the_next(network, tmp_path):
     log, before = tmp_path / "log", [network.public_key(name) for name in HOSTS]
     log.touch()
-    plugins = f"{ROOT}/molecule/shared/callback_plugins"
-    environment = {
-        **os.environ,
-        "ANSIBLE_CALLBACK_PLUGINS": plugins,
-        "ANSIBLE_CALLBACKS_ENABLED": "llm.host.preload,packed_modules,die_after_change",
-        "DIE_AFTER_CHANGE_LOG": str(log),
-    }
+    environment = {**os.environ, **DEADLY, "DIE_AFTER_CHANGE_LOG": str(log)}
     command = [
         "ansible-playbook",
         "-i",
