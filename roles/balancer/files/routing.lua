@@ -20,12 +20,13 @@ local function key(instance)
   return instance.pool .. " " .. instance.name
 end
 
+local function seen(instance, model)
+  return not model or (loaded[key(instance)] or {})[model]
+end
+
 local function has(instance, model)
-  if not model or (loaded[key(instance)] or {})[model] then
-    return true
-  end
   local ends = (promised[key(instance)] or {})[model]
-  return ends and ends > core.now().sec
+  return seen(instance, model) or (ends and ends > core.now().sec)
 end
 
 local function size(set)
@@ -45,8 +46,14 @@ local function place(text)
   return hash / 1000003
 end
 
+-- Who is seen to have it comes before who was to load it: that one may have been given another model since, by a process before or after a reload.
 local function cost(instance, model)
-  local home = has(instance, model) and 0 or LOADING + size(loaded[key(instance)]) / 1000
+  local home = 0
+  if not has(instance, model) then
+    home = LOADING + size(loaded[key(instance)]) / 1000
+  elseif not seen(instance, model) then
+    home = 1 / 5000
+  end
   return instance.busy / instance.slots + home + place((model or "") .. key(instance)) / 10000
 end
 
@@ -114,11 +121,11 @@ core.register_action("route", {"http-req"}, function(txn)
   end
 end)
 
--- Ollama writes a line into its log whenever it is asked, so nobody is asked while nothing goes on.
+-- Ollama writes a line into its log whenever it is asked, so nobody is asked while nothing goes on. A process that was reloaded does not see what
+-- goes on, and may still be given requests.
 core.register_task(function()
   while true do
-    core.sleep(LOOK)
-    if asked then
+    if asked or core.get_info().Stopping == 1 then
       asked = false
       for _, pool in ipairs(models.pools()) do
         for _, instance in ipairs(instances.serving(pool)) do
@@ -129,5 +136,6 @@ core.register_task(function()
         end
       end
     end
+    core.sleep(LOOK)
   end
 end)
