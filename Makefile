@@ -1,6 +1,8 @@
 # `make demo` and `make test` do all of their own set-up; `make help` lists the rest.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PY_COLORS := 0
+# What is compiled once need not be compiled by each of the thousand processes that follow.
+export PYTHONDONTWRITEBYTECODE :=
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:

@@ -14,6 +14,8 @@ from outside import CHAT, KEY, NAME, URL, Outside
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 
+# What they are told is the same on both Debians, by test_conformance.
+testinfra_hosts = ["ansible://*-12"]
 REFUSED = "Give a valid API key"
 
 

@@ -15,6 +15,8 @@ import pytest
 from figures import LONG, PlayedMonitor, figures
 from outside import NAME, PASSWORD, PROGRAMS, ROOT, Outside
 
+# The page is the same on both Debians.
+testinfra_hosts = ["ansible://*-13"]
 VIEWS = ["light", "dark", "phone-light", "phone-dark", "narrow"]
 STATES = ["stale", "unanswered", "blip", "never", "missing", "login", "garbage", "odd", "away", "quiet", "long"]
 
