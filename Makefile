@@ -10,7 +10,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 # Scenarios with tests that look at the clock. These have the machine for themselves; all else of such a scenario runs beside the others.
 TIMED := gateway-nginx gateway-caddy balancer fleet
 # The longest first, so that none is left at the end.
-LONG := molecule-faults ready-gateway-caddy ready-gateway-nginx molecule-lifecycle molecule-monitoring ready-fleet
+LONG := molecule-gpu molecule-lifecycle molecule-monitoring molecule-faults ready-gateway-caddy ready-gateway-nginx ready-fleet molecule-wireguard
 SHORT := $(filter-out $(LONG),$(filter-out $(TIMED:%=molecule-%),$(SCENARIOS:%=molecule-%)) $(TIMED:%=ready-%)) unit sanity alerts
 
 .PHONY: help setup lab clients demo demo-clean test lint sanity unit contract alerts molecule $(SCENARIOS:%=molecule-%) $(TIMED:%=ready-%) $(TIMED:%=timed-%) \

@@ -95,7 +95,6 @@ def test_runs_on_one_host_leave_the_pool_as_it_is(fleet, run_playbook):
     assert fleet.names == INSTANCES
 
 
-@pytest.mark.timed
 def test_an_instance_is_added_and_removed_under_load(fleet, traffic, run_playbook, tmp_path):
     """gpu-03 gets a second one, by a line of its inventory, and loses it; nobody notices, and no other instance is started anew."""
     before, gpu = fleet.starts(), fleet.hosts["gpu-03"]
