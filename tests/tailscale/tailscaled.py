@@ -63,6 +63,8 @@ class Daemon:
         self.key, self.error, self.url, self.trouble = "", "", "", ""
         # Whether a register request is due; also at boot, as of every client.
         self.login_due = bool(self.profile["node_key"])
+        # What was said to the control server before a logout counts no more.
+        self.logouts = 0
         self.changed = threading.Event()
 
     @property
@@ -198,6 +200,7 @@ class Daemon:
             self.profile.update(node_key="", serve={})
             self.prefs.update(LoggedOut=True, WantRunning=False)
             self.netmap, self.error, self.url = None, "", ""
+            self.logouts += 1
         self.save()
         self.changed.set()
         return {}
@@ -209,7 +212,7 @@ class Daemon:
     def step(self) -> None:
         """What a client has to say to its control server, once. The lock is not held while that is away."""
         with self.lock:
-            profile, prefs = self.profile, self.prefs
+            profile, prefs, logouts = self.profile, self.prefs, self.logouts
             if prefs["LoggedOut"] or not prefs["WantRunning"] or not prefs["ControlURL"] or (self.url and not self.key):
                 return
             register = self.login_due
@@ -228,7 +231,7 @@ class Daemon:
         except Refused as reason:
             said, netmap, trouble, error = {}, None, "", str(reason)
         with self.lock:
-            if profile is not self.profile or request["auth_key"] != self.key:
+            if profile is not self.profile or request["auth_key"] != self.key or logouts != self.logouts:
                 return
             self.trouble, self.error, self.url = trouble, error, said.get("auth_url", "")
             if netmap:
