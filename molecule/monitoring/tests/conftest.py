@@ -30,6 +30,10 @@ class Watcher:
         self.host = testinfra.get_host("docker://watcher")
         self.port = port
 
+    def ready(self) -> None:
+        """Waits until a Prometheus that was just started has read its database: before, it answers nothing."""
+        eventually(lambda: self.host.run(f"promtool query instant http://127.0.0.1:{self.port} 1").rc == 0, 60)
+
     def api(self, what: str, **arguments: str) -> t.Any:
         pairs = " ".join("%s" for _ in arguments)
         told = self.host.check_output(

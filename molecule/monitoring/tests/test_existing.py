@@ -36,7 +36,7 @@ def test_it_asks_the_same_hosts_and_knows_the_same_rules(run_playbook, watcher, 
         f"systemd-run --unit={UNIT} --uid=prometheus prometheus --config.file={CONFIG}"
         f" --storage.tsdb.path=/var/tmp/{UNIT} --web.listen-address=127.0.0.1:{PORT}"
     )
-    eventually(lambda: other.host.run(f"promtool query instant http://127.0.0.1:{PORT} 1").rc == 0, 30)
+    other.ready()
     hosts = "up{instance=~'watche.*',job=~'node|ollama|gateway|balancer|users'}"
     assert len(watcher.ask(hosts)) > 8
     eventually(lambda: other.ask(hosts) == watcher.ask(hosts), 30)

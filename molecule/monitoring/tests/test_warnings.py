@@ -38,6 +38,7 @@ def _impatient(watcher) -> t.Iterator[None]:
     """Alerts do not wait, there was a last week, and somebody listens to Alertmanager."""
     host = watcher.host
     remember(host)
+    watcher.ready()
     host.check_output("systemd-run --unit=lab-hook python3 -c %s", HOOK)
     host.check_output(
         f"cp -p {RULES} /run/lab-rules && sed -i 's/^        for: .*/        for: 0s/' {RULES} && systemctl reload prometheus"
