@@ -12,11 +12,13 @@ nvidia-smi ...            answers from what is loaded
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import subprocess
 import sys
+import typing as t
 import uuid
 from pathlib import Path
 
@@ -83,12 +85,12 @@ def loaded() -> list[str]:
 
 
 def appear(name: str, version: str) -> None:
-    with MODULES.open("a") as modules:
-        modules.write(f"{name} 16384 0 - Live 0x0000000000000000\n")
     (SYS_MODULE / name).mkdir(exist_ok=True)
     (SYS_MODULE / name / "initstate").write_text("live\n")
     if version:
         (SYS_MODULE / name / "version").write_text(f"{version}\n")
+    with MODULES.open("a") as modules:
+        modules.write(f"{name} 16384 0 - Live 0x0000000000000000\n")
 
 
 def bound(driver: str) -> None:
@@ -162,6 +164,25 @@ def library() -> str:
     return found[-1].partition(".so.")[2] if found else ""
 
 
+def settings(arguments: list[str]) -> dict[str, t.Any]:
+    """What holds for all cards once this is set: one program after the other, as it is at a driver."""
+    with SMI.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        now = json.loads(file.read() or '{"pm": "Disabled", "pl": 300.0, "c": "Default"}')
+        for argument in arguments:
+            name, _equals, value = argument.partition("=")
+            if name == "--persistence-mode":
+                now["pm"] = "Enabled" if value == "1" else "Disabled"
+            if name == "--power-limit":
+                now["pl"] = float(value)
+            if name == "--compute-mode":
+                now["c"] = {"DEFAULT": "Default", "EXCLUSIVE_PROCESS": "Exclusive_Process", "PROHIBITED": "Prohibited"}[value]
+        file.truncate(0)
+        file.write(json.dumps(now))
+    return now
+
+
 def smi(arguments: list[str]) -> int:
     if "nvidia" not in loaded():
         print(
@@ -172,17 +193,8 @@ def smi(arguments: list[str]) -> int:
     if library() and library() != version:
         print(f"Failed to initialize NVML: Driver/library version mismatch\nNVML library version: {library()}")
         return 18
-    now = json.loads(SMI.read_text()) if SMI.exists() else {"pm": "Disabled", "pl": 300.0, "c": "Default"}
+    now = settings(arguments)
     query = next((each.partition("=")[2] for each in arguments if each.startswith("--query-gpu=")), "")
-    for argument in arguments:
-        name, _equals, value = argument.partition("=")
-        if name == "--persistence-mode":
-            now["pm"] = "Enabled" if value == "1" else "Disabled"
-        if name == "--power-limit":
-            now["pl"] = float(value)
-        if name == "--compute-mode":
-            now["c"] = {"DEFAULT": "Default", "EXCLUSIVE_PROCESS": "Exclusive_Process", "PROHIBITED": "Prohibited"}[value]
-    SMI.write_text(json.dumps(now))
     for number, card in enumerate(cards()):
         values = {
             "pci.bus_id": f"0000{card['address'].upper()}",
