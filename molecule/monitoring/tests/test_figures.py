@@ -25,8 +25,9 @@ WAYS: list[tuple[str, str, dict[str, t.Any]]] = [
     ("bob", "/v1/messages", {"stream": True}),
     ("bob", "/v1/responses", {"stream": True, "input": "hello"}),
 ]
-# 10 ms a token: from a tenth of a second to a second.
 TOKENS = range(10, 101, 6)
+# So that an answer takes from a fifth of a second to two: what a busy machine adds to each is little beside it.
+PACE = {"token_ms": 20}
 
 
 class Load(t.NamedTuple):
@@ -62,6 +63,7 @@ def load(_watched, watcher) -> Load:
     """Each way once, so that every series is there and its growth can be seen; then the load."""
     join([_watched.call(user, path=path, tokens=10, **fields) for user, path, fields in WAYS])
     before = settled(watcher)
+    _watched.fault(PACE)
     calls = []
     for tokens in TOKENS:
         batch = [
@@ -70,6 +72,7 @@ def load(_watched, watcher) -> Load:
         join([call for _, call, _ in batch])
         calls += batch
     _watched.leave()
+    _watched.fault({})
     assert {call.status for _, call, _ in calls} == {200}
     settled(watcher)
     return Load(calls, before)

@@ -20,7 +20,7 @@ def test_models_in_memory_are_measured_and_others_left_alone(canary, ollama):
     ollama.faults(token_ms=20, prompt_ms=300)
     found = canary.run()
     assert found["success tiny:latest"] == 1
-    assert 40 < found["tokens_per_second tiny:latest"] < 52
+    assert 30 < found["tokens_per_second tiny:latest"] < 52
     assert 0.3 < found["first_token_seconds tiny:latest"] < 1
     assert abs(found["timestamp_seconds tiny:latest"] - time.time()) < 20
     assert found["runs_total tiny:latest"] == 1
@@ -33,9 +33,9 @@ def test_all_measures_what_is_not_in_memory_with_its_load_and_lets_it_go(canary,
     ollama.faults(load_ms=700)
     found = canary.run("all")
     assert (found["success tiny:latest"], found["success embed:latest"]) == (1, 1)
-    assert 0.7 < found["load_seconds tiny:latest"] < 1.5
-    assert 0.7 < found["load_seconds embed:latest"] < 1.5
-    assert found["first_token_seconds tiny:latest"] < 0.5
+    assert 0.7 < found["load_seconds tiny:latest"] < 3
+    assert 0.7 < found["load_seconds embed:latest"] < 3
+    assert found["first_token_seconds tiny:latest"] < 0.7
     assert "tokens_per_second embed:latest" not in found
     assert ollama.resident() == {}
 
