@@ -5,8 +5,6 @@
 // What nginx cannot decide without reading JSON: which model a request is for, and which of its options Ollama is to see.
 // It runs on njs 0.7.9 and later, which has no "for ... of". What is not understood is refused, and an exception is a 500.
 
-import usage from 'usage.js';
-
 // What is parsed after the answer, for the log, keeps the worker from others: about 10 ms for each MB.
 const LARGEST_LOGGED = 256 * 1024;
 // nginx keeps the length of a variable in 28 bits.
@@ -220,4 +218,4 @@ function asked(r) {
     }
 }
 
-export default {asked, body, list, listHeader, name, upload, count: usage.count, strip: usage.strip, tokens: usage.tokens};
+export default {asked, body, list, listHeader, name, upload};
