@@ -75,18 +75,24 @@ local function of_line(line)
   return of_rest(line)
 end
 
+local function mentions(line)
+  for _, word in ipairs(MENTIONS) do
+    if has(line, word) then
+      return true
+    end
+  end
+  return false
+end
+
 local function search(text)
   local lines = {}
   for line in text:gmatch("[^\n]+") do
     lines[#lines + 1] = line
   end
   for position = #lines, 1, -1 do
-    local line = lines[position]
-    for _, mention in ipairs(MENTIONS) do
-      local found = has(line, mention) and of_line(line)
-      if found then
-        return found
-      end
+    local found = mentions(lines[position]) and of_line(lines[position])
+    if found then
+      return found
     end
   end
   return ""
