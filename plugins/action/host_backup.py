@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -50,22 +51,23 @@ class ActionModule(ActionBase):
 
     def _fetch(self, result: Result, archive: Path) -> None:
         mask = os.umask(0o077)
-        part = archive.with_name(f".{archive.name}.part")
         try:
             make_private(archive.parent)
             if shutil.disk_usage(archive.parent).free < int(result["size"]):
                 raise AnsibleActionFail(
                     f"The archive has {result['size']} bytes, and {archive.parent} on the controller has less free: name another dest."
                 )
-            self._connection.fetch_file(str(result["staged"]), str(part))
-            part.chmod(0o600)
-            if file_digest(part) != result["digest"]:
-                raise AnsibleActionFail(f"The archive did not arrive at {archive.parent} as the host sent it: run again.")
-            part.replace(archive)
+            # A directory for each host: connections such as docker's first write to where out_path lies, under the file's name on the host.
+            with tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.") as folder:
+                part = Path(folder, "part")
+                self._connection.fetch_file(str(result["staged"]), str(part))
+                if file_digest(part) != result["digest"]:
+                    raise AnsibleActionFail(f"The archive did not arrive at {archive.parent} as the host sent it: run again.")
+                part.chmod(0o600)
+                part.replace(archive)
         except OSError as error:
             raise AnsibleActionFail(f"The archive cannot be written to {archive.parent} on the controller: {error}.") from error
         finally:
-            part.unlink(missing_ok=True)
             os.umask(mask)
 
 
