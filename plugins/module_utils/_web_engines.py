@@ -232,12 +232,14 @@ class Nginx(Engine):
         code, output, error = self._run(["systemctl", verb, self.unit])
         deadline = time.monotonic() + timeout
         while code == 0 and time.monotonic() < deadline:
-            if _workers(self.service().pid) - before:
+            workers = _workers(self.service().pid)
+            # nginx tells the old ones to stop some time after the new ones began. Until then they answer, with what they had loaded.
+            if workers and not workers & before:
                 return
             if "[emerg]" in _read_from(NGINX_LOG, log_size):
                 break
             time.sleep(0.05)
-        reason = refusals(_read_from(NGINX_LOG, log_size)) or error.strip() or output.strip() or f"no new worker after {timeout} s"
+        reason = refusals(_read_from(NGINX_LOG, log_size)) or error.strip() or output.strip() or f"no new workers alone after {timeout} s"
         raise EngineError(f"nginx did not {verb} with the new configuration: {reason}. See journalctl --unit {self.unit}.")
 
 
