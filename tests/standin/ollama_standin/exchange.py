@@ -35,6 +35,8 @@ class Exchange:
         self.params: dict[str, str] = {}
         self.headers = handler.headers
         self.status = 0
+        # Called before the answer goes out: who has read it may ask at once what was seen.
+        self.note: t.Callable[[], None] = lambda: None
         self.extra_headers: dict[str, str] = {}
         self.started = False
         self._chunked = False
@@ -109,6 +111,7 @@ class Exchange:
     def _head(self, status: int, headers: t.Mapping[str, str]) -> None:
         self.status = status
         self.started = True
+        self.note()
         self._handler.send_response(status)
         for name, value in {**self.extra_headers, **headers}.items():
             self._handler.send_header(name, value)

@@ -94,9 +94,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         exchange.params["query"] = query
         app = self.server.app
         app.ready.wait()
-        seen = None
-        if not path.startswith(routes_control.CONTROL_PREFIX):
+        control = path.startswith(routes_control.CONTROL_PREFIX)
+        if not control:
             seen = app.seen.add(method=self.command, path=self.path, headers=dict(self.headers.items()))
+            exchange.note = lambda: seen.update(status=exchange.status, body=exchange.seen_body)
         try:
             self._dispatch(app, exchange, path)
             exchange.finish_body()
@@ -106,9 +107,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
         finally:
-            if seen is not None:
-                seen["status"] = exchange.status
-                seen["body"] = exchange.seen_body
+            exchange.note()
+            if not control:
                 log.access(
                     status=exchange.status,
                     seconds=time.monotonic() - began,
