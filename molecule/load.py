@@ -106,6 +106,11 @@ def join(calls: t.Iterable[Call], seconds: float = 60) -> list[Call]:
     return calls
 
 
+def leave(calls: t.Iterable[Call]) -> None:
+    for call in calls:
+        call.leave()
+
+
 class Client:
     """Asks every 100 ms whether the last one was answered or not, and counts what was not answered as it should."""
 

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from conftest import address
-from load import Call, Place, Pool, eventually, join
+from load import Call, Place, Pool, eventually, join, leave
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 
@@ -44,26 +44,31 @@ def balancer(host) -> t.Iterator[Balancer]:
 @pytest.mark.timed
 def test_a_user_with_many_requests_does_not_stand_before_one_with_few(balancer):
     """Eight more of the greedy user wait; the polite user, who comes last, is in the next round all the same."""
-    balancer.fill(tokens=200)
+    running = balancer.fill(tokens=3000)
     greedy = [balancer.call("greedy", tokens=60) for _ in range(8)]
     eventually(lambda: balancer.waiting == 8)
     polite = balancer.call("polite", tokens=60)
+    eventually(lambda: balancer.waiting == 9)
+    leave(running)
     assert {call.status for call in join([polite, *greedy])} == {200}
     assert sum(call.end > polite.end for call in greedy) >= 4
 
 
 @pytest.mark.timed
 def test_batch_users_wait_for_the_others(balancer):
-    balancer.fill(tokens=200)
+    running = balancer.fill(tokens=3000)
     nightly = balancer.call("nightly")
     eventually(lambda: balancer.waiting == 1)
     greedy = [balancer.call("greedy", tokens=60) for _ in range(8)]
+    eventually(lambda: balancer.waiting == 9)
+    leave(running)
     assert {call.status for call in join([nightly, *greedy])} == {200}
     assert sum(call.end < nightly.end for call in greedy) >= 4
 
 
 @pytest.mark.timed
 def test_the_queue_is_bounded_in_length_and_time_and_cheap_calls_do_not_wait(balancer, endpoint):
+    gateway = endpoint("https://ollama.example.com")
     balancer.fill(tokens=3000)
     waiting = [balancer.call("greedy", path=path) for path in [*PATHS.values(), *["/api/generate"] * 7]]
     eventually(lambda: balancer.waiting == 10)
@@ -72,7 +77,7 @@ def test_the_queue_is_bounded_in_length_and_time_and_cheap_calls_do_not_wait(bal
         assert (full.status, full.retry_after) == (503, "5")
         assert "as many requests are waiting as may wait" in message(shape, json.loads(full.text))
     key = Credentials(key="polite-has-a-key-of-enough-length")
-    assert {endpoint("https://ollama.example.com").request("GET", path, who=key).status for path in ("/api/tags", "/v1/models")} == {200}
+    assert {gateway.request("GET", path, who=key).status for path in ("/api/tags", "/v1/models")} == {200}
     assert balancer.waiting == 10
     for shape, late in zip(PATHS, join(waiting)):
         assert (late.status, late.retry_after) == (503, "5")
@@ -101,11 +106,10 @@ def test_who_goes_leaves_the_queue_and_is_cancelled_at_ollama(balancer):
     running = balancer.fill(tokens=3000)
     waiting = [balancer.call("polite") for _ in range(2)]
     eventually(lambda: balancer.waiting == 2)
-    for call in waiting:
-        call.leave()
+    leave(waiting)
     eventually(lambda: balancer.waiting == 0)
-    for call in running:
-        call.leave()
+    eventually(lambda: balancer.counters(*INSTANCES)["running"] == SLOTS)
+    leave(running)
     eventually(lambda: balancer.counters(*INSTANCES)["running"] == 0)
     assert (balancer.counters(*INSTANCES) - before)["started"] == SLOTS
     assert (balancer.counters(*INSTANCES) - before)["cancelled"] == SLOTS
@@ -116,7 +120,8 @@ def test_when_an_instance_stops_nobody_notices_and_it_comes_back_by_itself(balan
     host.check_output("systemctl stop ollama@second")
     try:
         assert {call.status for call in join([balancer.call("greedy") for _ in range(8)])} == {200}
-        assert balancer.status("balanced.second").startswith("DOWN")
+        # Known by a request that it refused, or else by its health check.
+        eventually(lambda: balancer.status("balanced.second").startswith("DOWN"))
     finally:
         host.check_output("systemctl start ollama@second")
     balancer.all_up()
@@ -173,7 +178,7 @@ def test_an_instance_is_taken_out_when_it_has_finished_and_stays_out(balancer, h
 
 
 def test_status_and_metrics_name_who_was_refused(balancer, host, run_playbook):
-    balancer.call("few", tokens=3000)
+    balancer.call("few", tokens=30000)
     eventually(lambda: balancer.now("scur") == 1)
     assert {call.status for call in join([balancer.call("few"), balancer.call("few")])} == {429}
     metrics = host.check_output("python3 -c %s http://127.0.0.1:8405/metrics/users", ASK)

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from conftest import address
-from load import Call, Place, Pool, eventually, join
+from load import Call, Place, Pool, eventually, join, leave
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 
@@ -60,7 +60,7 @@ def test_where_it_is_is_learnt_after_a_reload(pool, host):
 
 
 def test_who_finds_all_slots_taken_goes_to_the_other_instance_when_it_is_idle(pool):
-    running = [pool.call("greedy", tokens=400) for _ in range(SLOTS)]
+    running = [pool.call("greedy", tokens=3000) for _ in range(SLOTS)]
     eventually(lambda: pool.now("scur") == SLOTS)
     (spilled,) = join([pool.call("polite")])
     assert (spilled.status, loaded(spilled)) == (200, True)
@@ -70,12 +70,14 @@ def test_who_finds_all_slots_taken_goes_to_the_other_instance_when_it_is_idle(po
 def test_who_finds_the_other_instance_busy_waits_for_the_one_with_the_model(pool):
     join([pool.call("polite", **EMBED, keep_alive=0)])
     pool.faults({"load_ms": 3000}, *INSTANCES)
-    home = [pool.call("greedy", tokens=150) for _ in range(SLOTS)]
+    home = [pool.call("greedy", tokens=3000) for _ in range(SLOTS)]
     eventually(lambda: pool.now("scur") == SLOTS)
     others = [pool.call("greedy", **EMBED) for _ in range(SLOTS)]
     eventually(lambda: pool.now("scur") == 2 * SLOTS)
     waited = pool.call("polite")
-    assert {call.status for call in join([waited, *home, *others])} == {200}
+    eventually(lambda: pool.waiting == 1)
+    leave(home)
+    assert {call.status for call in join([waited, *others])} == {200}
     assert not loaded(waited)
 
 
