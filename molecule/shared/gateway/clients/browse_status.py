@@ -56,7 +56,7 @@ COUNT = "return performance.getEntriesByType('resource').filter((e) => e.name.en
 
 def opened(driver: webdriver.Chrome, url: str) -> None:
     driver.get(url)
-    WebDriverWait(driver, 10, poll_frequency=0.05).until(lambda _: driver.execute_script(DRAWN))
+    WebDriverWait(driver, 30, poll_frequency=0.05).until(lambda _: driver.execute_script(DRAWN))
 
 
 def answered(driver: webdriver.Chrome, url: str, name: str, answer: t.Any) -> dict[str, t.Any]:

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import testinfra.utils.ansible_runner
 from engines import ENGINES, Engine
-from figures import PlayedMonitor, figures
+from figures import PlayedMonitor, lasting
 from lab import Agent
 from outside import Outside
 
@@ -58,7 +58,7 @@ def outside(host: t.Any, tmp_path_factory: pytest.TempPathFactory) -> Outside:
 @pytest.fixture(scope="module")
 def shown(agent: Agent, engine: Engine) -> dict[str, t.Any]:
     """What the status page is to show of this moment, in the place where the role metrics puts it."""
-    value = figures(PlayedMonitor(), time.time())
+    value = lasting(PlayedMonitor(), time.time())
     folder = "/run/llm-status"
     agent.sh(f"install -d -m 0750 -g {engine.group} {folder} && install -m 0640 -g {engine.group} /dev/null {folder}/status.json")
     agent.sh(f"cat > {folder}/status.json <<'END'\n{json.dumps(value)}\nEND")

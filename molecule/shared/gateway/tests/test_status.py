@@ -12,7 +12,7 @@ import typing as t
 import urllib.parse
 
 import pytest
-from figures import LONG, PlayedMonitor, figures
+from figures import LONG, PlayedMonitor, lasting
 from outside import NAME, PASSWORD, PROGRAMS, ROOT, Outside
 
 # The page is the same on both Debians.
@@ -28,21 +28,21 @@ def answer(value: t.Any, status: int = 200) -> dict[str, t.Any]:
 def answers() -> dict[str, t.Any]:
     """What the page may be told, besides what it wants to hear."""
     now = time.time()
-    good, hour_old = figures(PlayedMonitor(), now), figures(PlayedMonitor(), now - 3600)
+    good, hour_old = lasting(PlayedMonitor(), now), lasting(PlayedMonitor(), now - 3600)
     never = {name: good[name] for name in ("version", "every", "asked")}
     script = '<img src=x onerror="document.title=1">'
     return {
         "stale": answer(hour_old),
         "unanswered": answer({**hour_old, "asked": good["asked"], "answered": False}),
-        "blip": answer({**figures(PlayedMonitor(), now - 60), "asked": good["asked"], "answered": False}),
+        "blip": answer({**lasting(PlayedMonitor(), now - 60), "asked": good["asked"], "answered": False}),
         "never": answer({**never, "answered": False}),
         "missing": answer('{"error":"The gateway does not offer this address."}', 404),
         "login": answer("", 401),
         "garbage": answer("<html>"),
         "odd": answer({**good, "hosts": 7}),
         "away": None,
-        "quiet": answer(figures(PlayedMonitor(alerting=False, idle=True), now)),
-        "long": answer(figures(PlayedMonitor(models=[LONG, script], hosts=[LONG[:60]]), now)),
+        "quiet": answer(lasting(PlayedMonitor(alerting=False, idle=True), now)),
+        "long": answer(lasting(PlayedMonitor(models=[LONG, script], hosts=[LONG[:60]]), now)),
     }
 
 
