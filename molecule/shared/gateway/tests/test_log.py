@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from load import eventually
 from test_streams import KEY, SHAPES, ask
 
 
@@ -31,11 +32,17 @@ def _at(value: t.Any, way: tuple[str | int, ...]) -> t.Any:
 
 
 def test_each_request_is_a_line_that_says_who_what_and_how_long(host, agent, engine):
-    before = len(_entries(host, engine, "/v1/chat/completions"))
+
+    def entries() -> list[dict[str, t.Any]]:
+        return _entries(host, engine, "/v1/chat/completions")
+
+    before = len(entries())
     agent(
         "stream", data=ask("/v1/chat/completions?secret=in-the-query", {**SHAPES["/v1/chat/completions"], "user": "a-word-of-the-prompt"})
     )
-    (entry,) = _entries(host, engine, "/v1/chat/completions")[before:]
+    # The line is written after the answer.
+    eventually(lambda: len(entries()) > before)
+    (entry,) = entries()[before:]
     assert (entry["user"], entry["method"], entry["path"], entry["status"]) == ("alice", "POST", "/v1/chat/completions", 200)
     assert entry["remote"].startswith("127.")
     assert entry["request_time"] > 0
