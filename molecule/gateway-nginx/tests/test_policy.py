@@ -323,7 +323,7 @@ def test_nothing_else_changes_for_a_user_with_models(gateway):
     assert gateway.send("POST", "/v1/models", BOB, body=b"{}").status == 405
     assert gateway.send("GET", "/api/none", BOB).status == 404
     gateway.seen()
-    streamed = gateway.ask(CHAT, BOB, {**chat("tiny", stream=True), "max_tokens": 12})
+    streamed = gateway.ask(CHAT, BOB, {**chat("tiny", stream=True), "max_tokens": 60})
     assert streamed.body.endswith(b"data: [DONE]\n\n")
     assert streamed.arrivals > 5
     (request,) = gateway.seen()
