@@ -66,7 +66,7 @@ class Desk:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def ssh(self, command: str) -> str:
-        done = ["ssh", *self._options, "-o", "ConnectTimeout=5", f"root@{address(self._name)}", command]
+        done = ["ssh", *self._options, "-o", "ConnectTimeout=60", f"root@{address(self._name)}", command]
         return subprocess.run(done, check=True, capture_output=True, text=True).stdout
 
     def play(self, *options: str, **variables: t.Any) -> Run:
@@ -75,10 +75,9 @@ class Desk:
         command += [
             "-e",
             f"ansible_host={address(self._name)} ansible_user=root ansible_ssh_private_key_file={self._key}",
-            "--timeout",
-            "3",
         ]
-        environment = {**os.environ, **PLAIN, "ANSIBLE_SSH_CONTROL_PATH_DIR": self._sockets, "ANSIBLE_HOST_KEY_CHECKING": "False"}
+        ssh = {"ANSIBLE_SSH_CONTROL_PATH_DIR": self._sockets, "ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_TIMEOUT": "60"}
+        environment = {**os.environ, **PLAIN, **ssh}
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment)
         return Run(done.stdout + done.stderr, done.returncode)
 
@@ -131,12 +130,13 @@ def test_check_mode_shows_the_rules_and_loads_none(desk, guarded):
 
 
 def test_what_no_new_connection_comes_through_goes_by_itself(desk, guarded):
-    run = desk.play(between=f"nft '{SHUT}'", firewall_confirm_within=4)
+    run = desk.play("--timeout", "3", between=f"nft '{SHUT}'", firewall_confirm_within=4)
     assert run.code != 0
     assert run.failures[-1].startswith(
         f"No new connection to {HOST} came through the new rules, so the former ones come back within 4 seconds"
     )
     settled(guarded)
+    sh(guarded, "journalctl", "--sync")
     assert "Started" in sh(guarded, "journalctl", "--quiet", "--unit", "llm-host-ingress-undo.service")
     assert rules(guarded) == ""
     sh(guarded, "nft", "flush table inet of_somebody_else")

@@ -53,7 +53,7 @@ class Library:
         return [{model["name"] for model in self.call("/api/ps", port=port)["models"]} for port in INSTANCES]
 
     def await_loaded(self, names: set[str]) -> None:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while True:
             try:
                 seen = self.loaded()
