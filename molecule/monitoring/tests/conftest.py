@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 import typing as t
@@ -56,13 +57,22 @@ class Watcher:
         return values[0] if values else None
 
     def scraped(self) -> None:
-        """Waits until everything was asked after this moment, and then the rules evaluated."""
-        for sign in ("min(timestamp(up))", "timestamp(llm:queue_waiting)"):
+        """Waits until everything was asked after this moment and answered, and then all rules evaluated."""
+        for done in (self._answered, self._evaluated):
             now = self.number("vector(time())") or 0
-            eventually(functools.partial(self._since, sign, now), 30)
+            eventually(functools.partial(done, now), 30)
 
-    def _since(self, sign: str, moment: float) -> bool:
-        return (self.number(sign) or 0) > moment
+    def counted(self, counter: str, number: float) -> None:
+        """Waits until a counter has come to this. Everything is asked once more then: of a line of the log, several counters know one after the other."""
+        eventually(lambda: (self.number(counter) or 0) >= number, 60)
+        self.scraped()
+
+    def _answered(self, moment: float) -> bool:
+        return (self.number("min(timestamp(up))") or 0) > moment and not self.ask("up == 0")
+
+    def _evaluated(self, moment: float) -> bool:
+        times = [datetime.datetime.fromisoformat(group["lastEvaluation"]).timestamp() for group in self.api("rules")["groups"]]
+        return min(times) > moment and (self.number("timestamp(llm:queue_waiting)") or 0) > moment
 
     def firing(self) -> set[str]:
         return {series["metric"]["alertname"] for series in self.api("query", query='ALERTS{alertstate="firing"}')["result"]}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import json
 import statistics
-import time
 import typing as t
 
 import pytest
@@ -37,6 +36,7 @@ class Load(t.NamedTuple):
     before: dict[str, dict[tuple[str, ...], float]]
 
 
+REQUESTS = "sum(llm_gateway_requests_total)"
 COUNTED = {
     "requests": "sum by (code, user) (llm_gateway_requests_total)",
     "completion": "sum by (user) (llm_gateway_completion_tokens_total)",
@@ -44,25 +44,13 @@ COUNTED = {
 }
 
 
-def settled(watcher: t.Any) -> dict[str, dict[tuple[str, ...], float]]:
-    """The counters once they stand still: the log is read and scraped."""
-    last: dict[str, t.Any] = {}
-
-    def still() -> bool:
-        nonlocal last
-        seen, last = last, {name: watcher.ask(query) for name, query in COUNTED.items()}
-        time.sleep(2.5)
-        return seen == last
-
-    eventually(still, 60)
-    return last
-
-
 @pytest.fixture(scope="module")
 def load(_watched, watcher) -> Load:
     """Each way once, so that every series is there and its growth can be seen; then the load."""
+    known = watcher.number(REQUESTS) or 0
     join([_watched.call(user, path=path, tokens=10, **fields) for user, path, fields in WAYS])
-    before = settled(watcher)
+    watcher.counted(REQUESTS, known + len(WAYS))
+    before = {name: watcher.ask(query) for name, query in COUNTED.items()}
     _watched.fault(PACE)
     calls = []
     for tokens in TOKENS:
@@ -74,7 +62,7 @@ def load(_watched, watcher) -> Load:
     _watched.leave()
     _watched.fault({})
     assert {call.status for _, call, _ in calls} == {200}
-    settled(watcher)
+    watcher.counted(REQUESTS, known + len(WAYS) + len(calls))
     return Load(calls, before)
 
 
