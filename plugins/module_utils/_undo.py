@@ -27,7 +27,7 @@ STARTS = re.compile(r"^ExecStart=[-+!@:]*(/\S+)", re.MULTILINE)
 
 
 class Undo:
-    """The record of one change: it is open from the first thing that is kept until ``close``. Without a path nothing is kept.
+    """The record of one change: it is open from ``begin``, or the first thing that is kept, until ``close``. Without a path nothing is kept.
 
     A path is kept as it was at first, whatever happens to it afterwards. Raises OSError.
     """
@@ -43,6 +43,10 @@ class Undo:
     def notes(self) -> dict[str, t.Any]:
         """What else is remembered, by name."""
         return dict(self._read()["notes"])
+
+    def begin(self) -> None:
+        if self._path is not None and not self.open:
+            self._write(self._read())
 
     def keep(self, *paths: str, backup: str = "") -> None:
         """Remember what is at these paths now. ``backup`` is where the caller keeps the content of a file that is not text."""

@@ -43,12 +43,14 @@ options:
   pending:
     description:
       - What this run has changed, or would change, for which all running units must be restarted.
-      - Looked at in check mode only, to foresee a restart; outside it the state of the host says the same.
+      - Looked at in check mode and with O(begin_only), to foresee a restart; otherwise the state of the host says the same.
     type: list
     elements: str
     default: []
   written:
-    description: In check mode, the files that this run has written, or would write. A running unit is restarted for those that are its own.
+    description:
+      - The files that this run has written, or would write. A running unit is restarted for those that are its own.
+      - Looked at as O(pending) is.
     type: list
     elements: path
     default: []
@@ -90,6 +92,13 @@ options:
         fails with both reasons. An instance that an earlier run restarted without coming to its end is proved, too.
     type: path
     default: ""
+  begin_only:
+    description:
+      - Do nothing but open O(undo) when a unit would be restarted. From then on a run that is interrupted has begun something that the next one
+        finishes, such as to put the instances back into a balancer.
+      - RV(instances) says what would be done, as in check mode. Nothing counts as changed.
+    type: bool
+    default: false
   timeout:
     description: How long to wait for the answer of each unit, in seconds.
     type: int
@@ -124,10 +133,10 @@ instances:
       type: list
       elements: str
     version:
-      description: The version that answers, empty in check mode when none does.
+      description: The version that answers, empty in check mode and with O(begin_only) when none does.
       type: str
     due:
-      description: In check mode what remains to be done. C(restart) of what serves, C(start) of what does not, or nothing.
+      description: In check mode and with O(begin_only) what remains to be done. C(restart) of what serves, C(start) of what does not, or nothing.
       type: str
   sample:
     - unit: ollama.service
@@ -137,6 +146,7 @@ instances:
       due: restart
 """
 
+import contextlib
 import dataclasses
 import time
 import typing as t
@@ -180,6 +190,7 @@ ARGUMENTS: dict[str, t.Any] = {
         },
     },
     "undo": {"type": "path", "default": ""},
+    "begin_only": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 120},
 }
 FLAPPING = 2
@@ -207,7 +218,7 @@ class Service:
         self.version: str = params["version"]
         self.timeout: int = params["timeout"]
         self._params = params
-        self._check_mode: bool = module.check_mode
+        self.looks: bool = module.check_mode or params["begin_only"]
 
     def states(self) -> list[UnitState]:
         return self.units.states(list(self.urls))
@@ -215,7 +226,7 @@ class Service:
     def plan(self, state: UnitState) -> Plan:
         # What the files say for themselves once they are written. Another run may have restarted it meanwhile.
         foreseen = [*self._params["pending"], *(f"{path} changed" for path in of_unit(state, self._params["written"]))]
-        pending = foreseen if self._check_mode else []
+        pending = foreseen if self.looks else []
         changed_at = modification_times((*state.files, *self._params["watch"]))
         return make_plan(state, pending=pending, changed_at=changed_at, unproved=self.gate is not None and self.undo.open)
 
@@ -317,21 +328,21 @@ def main() -> None:
     module.run_command_environ_update = {"LANG": "C", "LC_ALL": "C"}
     service = Service(module)
     try:
-        if module.check_mode:
+        with contextlib.nullcontext() if module.check_mode else locked(LOCK, doing="restarting Ollama", wait=LOCK_WAIT):
             before = service.states()
             plans = [service.plan(state) for state in before]
-            versions = {unit: service.answering(url) for unit, url in service.urls.items()}
-        else:
-            with locked(LOCK, doing="restarting Ollama", wait=LOCK_WAIT):
-                before = service.states()
-                plans = [service.plan(state) for state in before]
+            if service.looks:
+                if not module.check_mode and any(plan.restart for plan in plans):
+                    service.undo.begin()
+                versions = {unit: service.answering(url) for unit, url in service.urls.items()}
+            else:
                 service.remember(before, plans)
                 service.units.apply(plans)
                 versions = prove_all(module, service, plans)
     except (UnitError, Busy, OSError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(
-        changed=any(plan.changed for plan in plans),
+        changed=not module.params["begin_only"] and any(plan.changed for plan in plans),
         instances=[
             {
                 "unit": plan.unit,

@@ -42,6 +42,19 @@ def test_files_links_and_their_times_come_back_and_what_was_not_there_goes(tmp_p
     assert not undo.open
 
 
+def test_a_record_can_begin_with_nothing_and_forgets_nothing_by_that(tmp_path: Path, undo: Undo) -> None:
+    undo.begin()
+    assert (undo.open, undo.notes, undo.restore()) == (True, {}, [])
+    undo.keep(str(tmp_path / "fresh"))
+    undo.note("unit", "good")
+    undo.begin()
+    (tmp_path / "fresh").touch()
+    assert (undo.notes, undo.restore()) == ({"unit": "good"}, [str(tmp_path / "fresh")])
+    nowhere = Undo()
+    nowhere.begin()
+    assert not nowhere.open
+
+
 def test_the_record_is_for_its_owner_only(tmp_path: Path, undo: Undo) -> None:
     undo.keep(str(tmp_path / "secret.env"))
     assert (tmp_path / "state/undo.json").stat().st_mode & 0o777 == 0o600
