@@ -87,6 +87,9 @@ def make_plan(state: UnitState, *, pending: t.Sequence[str], changed_at: t.Mappi
     reasons = list(pending)
     if state.running and state.started is not None:
         reasons += [f"{path} changed after the start" for path, when in sorted(changed_at.items()) if when > state.started]
+    # A drop-in came or went, or it was started between the change and the reload.
+    if state.needs_reload and not reasons:
+        reasons.append("systemd has not read its unit again")
     restart = state.running and bool(reasons)
     return Plan(
         unit=state.name,

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.llm.host.plugins.module_utils._units import Plan, UnitError, Units, UnitState, api_url, make_plan, of_unit
@@ -35,6 +37,11 @@ MainPID=812
             RUNNING, [], {"/unit": 101.0},
             Plan("ollama.service", restart=True, reasons=("/unit changed after the start",)),
             id="an-earlier-run-was-killed-before-the-restart",
+        ),
+        pytest.param(
+            dataclasses.replace(RUNNING, needs_reload=True), [], {"/unit": 99.0},
+            Plan("ollama.service", reload_manager=True, restart=True, reasons=("systemd has not read its unit again",)),
+            id="it-crashed-between-the-change-and-the-restart",
         ),
         pytest.param(
             RUNNING, ["the settings changed"], {}, Plan("ollama.service", restart=True, reasons=("the settings changed",)), id="this-run-changed"
