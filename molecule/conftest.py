@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -67,8 +68,11 @@ class Upstream:
 @pytest.fixture
 def upstream() -> t.Iterator[Upstream]:
     upstream = Upstream(f"http://{address('llm-host-upstream')}")
-    yield upstream
-    upstream.reset()
+    # All scenarios have the same one, and two of them run at a time.
+    with Path(os.environ["LAB_CACHE"], "upstream.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield upstream
+        upstream.reset()
 
 
 @pytest.fixture(scope="session")
