@@ -63,6 +63,8 @@ def test_an_instance_is_killed_under_its_requests(fleet, slow):
     # HAProxy explains itself on a connection's first request; on one that was used before it closes without a word, and Caddy answers in its own.
     fleet.host.check_output("systemctl reload caddy")
     fleet.all_slots()
+    # None ends before the kill, however long it takes to ask for all.
+    fleet.fault({"token_ms": 25}, *fleet.names)
     # One kind after the other, so that each instance has both.
     streams = [fleet.call("team", tokens=400, stream=True) for _ in range(20)]
     eventually(lambda: fleet.count(*fleet.names)["running"] == 20)
