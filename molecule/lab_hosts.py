@@ -59,7 +59,7 @@ def restart(name: str) -> None:
     sh(
         name,
         "timeout",
-        "30",
+        "60",
         "sh",
         "-c",
         "until [ -S /run/systemd/private ]; do sleep 0.1; done; systemctl is-system-running --wait || true",

@@ -10,6 +10,8 @@ import os
 import pytest
 
 testinfra_hosts = ["ansible://served"]
+# One run after the other, on however busy a machine.
+pytestmark = pytest.mark.timeout(900)
 
 NEW = "0.32.12"
 ARCHIVE = f"v{NEW}/ollama-linux"

@@ -14,6 +14,9 @@ from load import Call, address, eventually, join
 
 from ansible_collections.llm.host.plugins.module_utils._probe import Credentials
 
+# One run after the other, on however busy a machine.
+pytestmark = pytest.mark.timeout(900)
+
 ALICE = Credentials(key="alice-has-a-key-of-enough-length")
 INSTANCES = {"gpu-01.default", "gpu-01.second", "gpu-02.default", "gpu-02.second", "gpu-03.default"}
 

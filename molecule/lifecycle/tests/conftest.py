@@ -56,7 +56,7 @@ class Lifecycle(Pool):
 
     def boot(self, name: str) -> None:
         subprocess.run(["docker", "start", name], check=True, capture_output=True)
-        eventually(lambda: self.hosts[name].run("systemctl is-system-running").stdout.strip() in ("running", "degraded"), 30)
+        eventually(lambda: self.hosts[name].run("systemctl is-system-running").stdout.strip() in ("running", "degraded"), 60)
 
 
 @pytest.fixture(scope="session")

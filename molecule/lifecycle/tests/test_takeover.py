@@ -14,6 +14,9 @@ import pytest
 import testinfra
 from load import ROOT, eventually
 
+# One run after the other, on however busy a machine.
+pytestmark = pytest.mark.timeout(900)
+
 FILES = Path(__file__).parent.parent / "files"
 HOSTS = {"script-12": ("0.13.5", "/usr/share/ollama/.ollama/models"), "script-13": ("0.32.14", "/srv/models")}
 NEW = os.environ.get("LAB_OLLAMA_VERSION", "0.32.15")

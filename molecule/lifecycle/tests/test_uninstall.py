@@ -9,6 +9,9 @@ import tarfile
 
 import pytest
 
+# One run after the other, on however busy a machine.
+pytestmark = pytest.mark.timeout(900)
+
 OWN = "/etc/systemd/system/ollama.service.d/mine.conf"
 KEY = "/usr/share/ollama/.ollama/id_ed25519"
 MANIFESTS = "/usr/share/ollama/.ollama/models/manifests/registry.ollama.ai/library"

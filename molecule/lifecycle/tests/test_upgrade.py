@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
+# One run after the other, on however busy a machine.
+pytestmark = pytest.mark.timeout(900)
+
 DECLARED = "0.13.5"
 NEWEST = os.environ.get("LAB_OLLAMA_VERSION", "0.32.15")
 BROKEN = "0.32.90"
