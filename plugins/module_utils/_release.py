@@ -107,7 +107,6 @@ def observe(request: Request) -> State:
     root, tree = Path(request.root), Path(request.tree)
     exists = os.path.lexists(tree)
     manifest = read_manifest(tree) if tree.is_dir() and not tree.is_symlink() else None
-    downloads = root / DOWNLOADS
     undo = Undo(request.undo)
     path = Path(request.link)
     link = read_link(path, root=root)
@@ -122,9 +121,16 @@ def observe(request: Request) -> State:
         manifest=manifest,
         altered=differences(tree, manifest, content=request.content) if manifest else (),
         leftovers=leftovers(root, path),
-        # An empty directory is something to remove, too.
-        downloads=tuple(sorted(map(str, downloads.iterdir()))) or (str(downloads),) if downloads.is_dir() else (),
+        downloads=_entries(root / DOWNLOADS),
     )
+
+
+def _entries(directory: Path) -> tuple[str, ...]:
+    """What is in it, or itself, since an empty directory is something to remove, too. Another run may remove it at any time."""
+    try:
+        return tuple(sorted(map(str, directory.iterdir()))) or (str(directory),)
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
 
 
 def ensure(request: Request, *, check_mode: bool = False, host: Host = Host()) -> Outcome:

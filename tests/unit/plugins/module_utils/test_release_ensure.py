@@ -303,6 +303,21 @@ def test_what_a_killed_run_left_makes_room_before_anything_is_fetched(machine: M
     assert machine.active() == NEW
 
 
+def test_another_run_that_ends_its_download_meanwhile_is_no_failure(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.run()
+    downloads = machine.root / ".download"
+    downloads.mkdir()
+    iterdir = Path.iterdir
+
+    def ended(path: Path) -> t.Iterator[Path]:
+        if path == downloads:
+            downloads.rmdir()
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", ended)
+    assert machine.run().plan.state.downloads == ()
+
+
 def test_disk_that_fills_up_while_unpacking_is_said_with_the_file(machine: Machine) -> None:
     machine.run(OLD)
     sizes = iter([ROOMY, ROOMY, ROOMY, 1000])
