@@ -34,13 +34,15 @@ except OSError:
 """
 # One connection that goes on for as long as nobody stops it, and says how much of it came back.
 TALK = """
-import socket, sys, time
+import os, socket, sys, time
 sock = socket.create_connection((sys.argv[1], int(sys.argv[2])), 30)
 count = 0
 while True:
     sock.sendall(b"x")
     count += len(sock.recv(1))
-    open("/run/talk", "w").write(str(count))
+    with open("/run/talk.new", "w") as file:
+        file.write(str(count))
+    os.replace("/run/talk.new", "/run/talk")
     time.sleep(0.05)
 """
 ECHO = """
@@ -118,11 +120,12 @@ class Network(Pool):
         return call.status == 200
 
     def settle(self, seconds: float = 30) -> None:
-        """Until the balancer has both hosts, also when it has just been started itself."""
+        """Until the balancer has both hosts and the web server listens, also when they have just been started themselves."""
 
         def up() -> bool:
             with contextlib.suppress(AssertionError):
-                return len(self.names) == 2 and {self.status(name) for name in self.names} == {"UP"}
+                listens = self.host.run("ss -Hltn sport = 443 | grep -q .").rc == 0
+                return listens and len(self.names) == 2 and {self.status(name) for name in self.names} == {"UP"}
             return False
 
         eventually(up, seconds)
@@ -150,9 +153,9 @@ class Network(Pool):
         self.sh(name, f"systemd-run --quiet --unit=talk python3 -c %s {tunnel(other)} 7007", TALK)
         try:
             eventually(lambda: self.hosts[name].file("/run/talk").exists)
-            yield lambda: int(self.sh(name, "cat /run/talk") or 0)
+            yield lambda: int(self.sh(name, "cat /run/talk"))
         finally:
-            self.sh(name, "systemctl stop talk; systemctl reset-failed; rm -f /run/talk")
+            self.sh(name, "systemctl stop talk; systemctl reset-failed; rm -f /run/talk*")
             self.sh(other, "systemctl stop echo; systemctl reset-failed")
 
 

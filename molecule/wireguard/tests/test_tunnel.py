@@ -72,7 +72,7 @@ def test_the_configuration_of_a_client_works_as_it_is(network):
 def test_hosts_boot_in_any_order(network, order):
     network.lose_power(*HOSTS)
     network.boot(*order[:1])
-    eventually(lambda: network.hosts[order[0]].run("wg show wg0").rc == 0)
+    eventually(lambda: network.hosts[order[0]].run("wg show wg0").rc == 0, 45)
     network.boot(*order[1:])
     network.settle(45)
     assert network.answers()
