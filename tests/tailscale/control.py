@@ -43,7 +43,9 @@ class Tailnet:
         return self.state
 
     def __exit__(self, *_rest: object) -> None:
-        self._path.write_text(json.dumps(self.state))
+        temporary = self._path.with_suffix(".new")
+        temporary.write_text(json.dumps(self.state))
+        temporary.replace(self._path)
         self._lock.release()
 
     def register(self, request: t.Mapping[str, t.Any], address: str) -> dict[str, t.Any]:

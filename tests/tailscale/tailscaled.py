@@ -60,6 +60,8 @@ class Daemon:
         if not self.saved["profiles"]:
             self.new_profile()
         self.netmap: dict[str, t.Any] | None = None
+        # Of the interface, as the main loop has set them last.
+        self.addresses: list[str] = []
         self.key, self.error, self.url, self.trouble = "", "", "", ""
         # Whether a register request is due; also at boot, as of every client.
         self.login_due = bool(self.profile["node_key"])
@@ -97,7 +99,9 @@ class Daemon:
             return "NoState"
         if netmap["self"]["expired"]:
             return "NeedsLogin"
-        return "Running" if netmap["self"]["authorized"] else "NeedsMachineAuth"
+        if not netmap["self"]["authorized"]:
+            return "NeedsMachineAuth"
+        return "Running" if self.addresses == netmap["self"]["ips"] else "Starting"
 
     def status(self) -> dict[str, t.Any]:
         netmap = self.netmap
@@ -478,8 +482,10 @@ def main() -> None:
     ready()
     while True:
         daemon.step()
-        addresses = daemon.netmap["self"]["ips"] if daemon.backend == "Running" and daemon.netmap else []
+        with daemon.lock:
+            addresses = daemon.netmap["self"]["ips"] if daemon.netmap and daemon.backend in ("Starting", "Running") else []
         wire.addresses_are(addresses)
+        daemon.addresses = addresses
         try:
             server.serve(addresses)
         except (OSError, Refused, Away) as error:

@@ -95,6 +95,8 @@ def test_settings_change_in_place(node, control):
     assert not node.ensure(**changes)["changed"]
     assert node.ensure().actions == ["settings"]
     assert control.logins == logins
+    # The control server hears of the name a little later.
+    eventually(lambda: node.status["Self"]["HostName"] == "ts-01")
 
 
 def test_a_setting_that_tailscale_refuses_leaves_all_as_it_was(node):
@@ -125,7 +127,7 @@ def test_a_tag_that_is_not_granted_is_one_sentence_and_the_node_goes_on(node, co
 def test_what_was_taken_down_by_hand_comes_back_without_a_login(node, control):
     logins = control.logins
     node.sh("tailscale down")
-    assert node.addresses == []
+    eventually(lambda: node.addresses == [])
     assert node.ensure().actions == ["resume"]
     assert control.logins == logins
 
