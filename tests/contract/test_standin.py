@@ -32,7 +32,7 @@ def test_version_says_that_it_is_a_standin(shared: Server) -> None:
 
 
 def test_socket_accepts_before_http_answers(launch: Launch) -> None:
-    server = launch(env=env(start_delay=1), wait=False)
+    server = launch(env=env(start_delay=2), wait=False)
     deadline = time.monotonic() + 10
     while "Listening on" not in server.log() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -64,7 +64,7 @@ def faults_put(app: App, exchange: Exchange) -> None:
 def seen_get(app: App, exchange: Exchange) -> None:
     query = urllib.parse.parse_qs(exchange.params.get("query", ""))
     last = int(query.get("last", ["100"])[0])
-    exchange.send_json(200, {"requests": app.seen.last(last), "counters": app.counters.as_dict()})
+    exchange.send_json(200, {"requests": app.seen.last(last), "counters": {**app.counters.as_dict(), "queued": app.scheduler.queued}})
 
 
 def seen_delete(app: App, exchange: Exchange) -> None:

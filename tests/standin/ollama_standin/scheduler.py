@@ -113,6 +113,11 @@ class Scheduler:
                 runner.keep_alive = keep_alive
         return runner, time.monotonic() - began
 
+    @property
+    def queued(self) -> int:
+        """Requests whose model is being loaded or waits for that."""
+        return len(self._queue)
+
     def _usable(self, model: Model, options: LoadOptions) -> Runner | None:
         runner = self._loaded.get(model.runner_key)
         return runner if runner is not None and runner.options == options else None
