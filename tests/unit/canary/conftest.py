@@ -29,6 +29,7 @@ class Balancer(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Page)
         self.waiting, self.sessions, self.slots, self.state, self.page = 0, 0, 4, "UP", ""
+        self.looks = 0
 
     @property
     def url(self) -> str:
@@ -54,6 +55,7 @@ class Page(http.server.BaseHTTPRequestHandler):
     server: Balancer
 
     def do_GET(self) -> None:
+        self.server.looks += 1
         body = self.server.text().encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

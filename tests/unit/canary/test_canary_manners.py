@@ -62,10 +62,13 @@ def test_a_generation_gives_way_to_a_person(canary, ollama, balancer, said):
     ollama.await_running()
     for name, value in said.items():
         setattr(balancer, name, value)
+    looks = balancer.looks
     began = time.monotonic()
     ollama.faults(token_ms=1)
     ollama.generate()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4
+    # One may have been under way.
+    assert balancer.looks - looks <= 2
     reason = "queue" if "waiting" in said else "busy"
     found = canary.ended(process)
     assert found[f"skipped_total tiny:latest {reason}"] == 1
@@ -91,13 +94,14 @@ def test_a_load_gives_way_to_a_person(canary, ollama, balancer):
 
 def test_two_runs_are_never_at_the_same_time(canary, ollama):
     ollama.generate()
-    ollama.faults(token_ms=100)
+    ollama.faults(token_ms=300)
     first = canary.start()
     ollama.await_running()
     second = canary.start()
     canary.ended(second)
     assert canary.said == "Another run goes on.\n"
     assert first.poll() is None
+    ollama.faults(token_ms=1)
     third = canary.start("all")
     assert canary.ended(first)["runs_total tiny:latest"] == 1
     canary.ended(third)

@@ -17,11 +17,11 @@ from ollama_standin.gotime import unix
 
 def test_models_in_memory_are_measured_and_others_left_alone(canary, ollama):
     ollama.generate()
-    ollama.faults(token_ms=20, prompt_ms=300)
+    ollama.faults(token_ms=100, prompt_ms=300)
     found = canary.run()
     assert found["success tiny:latest"] == 1
-    assert 30 < found["tokens_per_second tiny:latest"] < 52
-    assert 0.3 < found["first_token_seconds tiny:latest"] < 1
+    assert 6 < found["tokens_per_second tiny:latest"] < 10.4
+    assert 0.4 < found["first_token_seconds tiny:latest"] < 1.5
     assert abs(found["timestamp_seconds tiny:latest"] - time.time()) < 20
     assert found["runs_total tiny:latest"] == 1
     assert "load_seconds tiny:latest" not in found
