@@ -29,6 +29,7 @@ ENVIRONMENT = {
 }
 # How long to wait for another apt, such as that of unattended-upgrades.
 LOCK_TIMEOUT = 600
+NO_LOCK = "Could not get lock"
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 CONFOLD = ("--force-confdef", "--force-confold")
 PREFERENCES = "/etc/apt/preferences.d"
@@ -71,7 +72,7 @@ class Apt:
 
     def update(self, uri: str = "") -> None:
         """Read the lists anew. apt goes on with the old ones where a signature is wrong or a repository is away: of this one it must not."""
-        code, output, errors = self._do("apt-get", "-q", "update", f"-oDPkg::Lock::Timeout={LOCK_TIMEOUT}")
+        code, output, errors = self._in_turn("apt-get", "-q", "update")
         lines = [line for line in (output + errors).splitlines() if line.startswith(("E:", "W:"))]
         concerned = [line for line in lines if uri and re.search(re.escape(uri.rstrip("/")) + r"(/|\s|$)", line)]
         if code or concerned:
@@ -163,7 +164,7 @@ class Apt:
         return output
 
     def _install(self, arguments: t.Sequence[str], problem: str) -> None:
-        code, output, errors = self._do(*self._command(arguments))
+        code, output, errors = self._in_turn(*self._command(arguments))
         if code:
             raise AptError(f"apt {problem}: {_reason(output + errors)}")
 
@@ -182,6 +183,15 @@ class Apt:
         if code:
             raise AptError(f"{command[0]} failed: {_reason(errors or output)}")
         return output
+
+    def _in_turn(self, *command: str) -> tuple[int, str, str]:
+        """Once others have let go of the lists and of what is downloaded: for those locks apt does not wait, whatever DPkg::Lock::Timeout says."""
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while True:
+            code, output, errors = self._do(*command)
+            if not code or NO_LOCK not in errors or time.monotonic() > deadline:
+                return code, output, errors
+            time.sleep(1)
 
     def _do(self, *command: str) -> tuple[int, str, str]:
         return self._run(list(command), environ_update=ENVIRONMENT)

@@ -172,3 +172,22 @@ def test_dpkg_that_another_process_uses_is_waited_for(tmp_path, monkeypatch):
         done.set()
         other.join()
     apt.wait()
+
+
+BUSY = """E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (apt-get)
+E: Unable to lock directory /var/lib/apt/lists/
+"""
+
+
+@pytest.mark.parametrize("ask", [lambda apt: apt.update(), lambda apt: apt.install(["tailscale=1.96.4"])], ids=["update", "install"])
+def test_lists_and_downloads_that_another_apt_uses_are_waited_for(ask, tmp_path, monkeypatch):
+    answers, pauses = [(100, "", BUSY), (100, "", BUSY), (0, "", "")], []
+    monkeypatch.setattr(_driver_apt.time, "sleep", pauses.append)
+    ask(Apt(lambda args, *, environ_update: answers.pop(0), tmp_path))
+    assert (answers, pauses) == ([], [1, 1])
+
+
+def test_another_apt_that_never_ends_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(_driver_apt, "LOCK_TIMEOUT", -1)
+    with pytest.raises(AptError, match=r"cannot read its sources: .*held by process 4711"):
+        Apt(lambda args, *, environ_update: (100, "", BUSY), tmp_path).update()
