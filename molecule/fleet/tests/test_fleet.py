@@ -50,7 +50,7 @@ def traffic(fleet) -> t.Iterator[list[Traffic]]:
 
 
 def test_the_gateway_serves_the_models_of_the_other_hosts(gateway):
-    body = {"model": "tiny", "prompt": "hello", "options": {"num_predict": 8}}
+    body = {"model": "tiny", "prompt": "hello", "options": {"num_predict": 60}}
     reply = gateway.request("POST", "/api/generate", who=ALICE, body=body)
     assert reply.status == 200
     assert len(reply.arrivals) > 4

@@ -23,7 +23,7 @@ ALICE = Credentials(key="alice-has-a-key-of-enough-length")
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOK = "playbooks/models.yml"
 INSTANCES = (11434, 11444)
-DECLARED = {"tiny:latest", "embed:latest", "llama3.2:1b", "assistant:latest", "greeter:latest", "own:latest", "reviewer:latest"}
+DECLARED = {"tiny:latest", "embed:latest", "llama3.2:3b", "assistant:latest", "greeter:latest", "own:latest", "reviewer:latest"}
 
 
 class Library:
@@ -151,28 +151,28 @@ def test_models_are_what_their_recipes_say(library):
 
 def test_a_tag_that_moves_is_followed_when_the_pin_says_so_and_the_way_back_needs_no_network(library, more, upstream):
     before = library.digests()
-    second = upstream.move("llama3.2:1b", "moved by its publisher")
+    second = upstream.move("llama3.2:3b", "moved by its publisher")
     assert library.apply().changed == {"library": 0}
     assert library.digests() == before
 
     registry = {"ollama_models_registry_url": upstream.url}
-    refused = library.apply(**more(), **registry, ollama_models_lock={"llama3.2:1b": f"sha256:{'0' * 64}"})
+    refused = library.apply(**more(), **registry, ollama_models_lock={"llama3.2:3b": f"sha256:{'0' * 64}"})
     (said,) = refused.failures
     assert all(text in said for text in ("Nothing was pulled.", "0" * 64, second, "goes on serving"))
     assert library.digests() == before
 
     pins = {"tiny": before["tiny:latest"], "embed": before["embed:latest"]}
-    forward = {**more(), **registry, "ollama_models_lock": {**pins, "llama3.2:1b": second}}
+    forward = {**more(), **registry, "ollama_models_lock": {**pins, "llama3.2:3b": second}}
     assert library.apply("--check", **forward).changed == {"library": 1}
     assert library.digests() == before
     assert library.apply(**forward).changed == {"library": 1}
-    kept = f"llama3.2:1b-{before['llama3.2:1b'][:12]}"
-    assert library.digests() == {**before, "llama3.2:1b": second, kept: before["llama3.2:1b"]}
+    kept = f"llama3.2:3b-{before['llama3.2:3b'][:12]}"
+    assert library.digests() == {**before, "llama3.2:3b": second, kept: before["llama3.2:3b"]}
     assert library.apply(**forward).changed == {"library": 0}
 
     with library.without_registry():
         assert library.apply().changed == {"library": 1}
-        assert library.digests()["llama3.2:1b"] == before["llama3.2:1b"]
+        assert library.digests()["llama3.2:3b"] == before["llama3.2:3b"]
         assert library.apply().changed == {"library": 0}
 
 
