@@ -12,9 +12,8 @@ const LARGEST_REWRITTEN = Math.pow(2, 28) - 1;
 // What nginx looks into, letter by letter, before it is forwarded.
 const LARGEST_ASKING = 1000000;
 const REGISTRY = 'registry.ollama.ai';
-// [host[:port]/][namespace/]model[:tag], as Ollama reads it.
-const NAME = new RegExp('^(?:(?:([A-Za-z0-9_][A-Za-z0-9_.:-]{0,349})/)?([A-Za-z0-9_][A-Za-z0-9_-]{0,79})/)?'
-    + '([A-Za-z0-9_][A-Za-z0-9_.-]{0,79})(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,79}))?');
+// [host[:port]/][namespace/]model[:tag], as Ollama reads it. A literal is compiled once, and new RegExp() for each request.
+const NAME = /^(?:(?:(\w[\w.:-]{0,349})\/)?(\w[\w-]{0,79})\/)?(\w[\w.-]{0,79})(?::(\w[\w.-]{0,79}))?/;
 
 // One form for all spellings of a name, the one in which $llm_models lists them; empty for what is no name.
 function keyOf(name) {
@@ -29,6 +28,11 @@ function keyOf(name) {
 // Go's decoder takes a key for a field whatever its case, and two letters beyond ASCII for a k and an s.
 function folded(key) {
     return key.toLowerCase().replace(/\u212a/g, 'k').replace(/\u017f/g, 's');
+}
+
+// There is neither a k nor an s in this one, so that its length tells most others apart.
+function isModel(key) {
+    return key.length === 5 && key.toLowerCase() === 'model';
 }
 
 function words(text) {
@@ -70,7 +74,7 @@ function refuseUnread(r, why) {
 // Why the request may not pass, for who may only use certain models; true when it may.
 function mayPass(r, request) {
     const name = request.model;
-    const disguised = Object.keys(request).filter((key) => key !== 'model' && folded(key) === 'model');
+    const disguised = Object.keys(request).filter((key) => key !== 'model' && isModel(key));
     if (disguised.length) {
         refuseUnread(r, `it has the key '${disguised[0]}' beside, or instead of, 'model'`);
     } else if (typeof name !== 'string' || name === '') {
@@ -211,7 +215,7 @@ function asked(r) {
             return '';
         }
         const request = JSON.parse(seen.toString());
-        const names = Object.keys(request).filter((key) => folded(key) === 'model' && keyOf(request[key]));
+        const names = Object.keys(request).filter((key) => isModel(key) && keyOf(request[key]));
         return names.length ? request[names[names.length - 1]] : '';
     } catch (e) {
         return '';
