@@ -13,8 +13,8 @@ local LOADING = 0.99
 local LOOK = 2
 local PROMISE = 10
 
--- By pool and name of an instance: the models in its memory, and until when those count that are on their way.
-local loaded, promised, asked = {}, {}, true
+-- By pool and name of an instance: the models in its memory, until when those count that are on their way, and how often others made room for them.
+local loaded, promised, moved, asked = {}, {}, {}, true
 
 local function key(instance)
   return instance.pool .. " " .. instance.name
@@ -62,6 +62,7 @@ local function promise(instance, model)
   local name = key(instance)
   if not has(instance, model) then
     loaded[name], promised[name] = {}, {}
+    moved[name] = (moved[name] or 0) + 1
   end
   loaded[name], promised[name] = loaded[name] or {}, promised[name] or {}
   loaded[name][model] = true
@@ -129,9 +130,12 @@ core.register_task(function()
       asked = false
       for _, pool in ipairs(models.pools()) do
         for _, instance in ipairs(instances.serving(pool)) do
+          local name = key(instance)
+          local before = moved[name]
           local body = instances.get(instance, "/api/ps")
-          if body then
-            loaded[key(instance)] = models.listed(body)
+          -- What it said before another model was sent there counts no more.
+          if body and moved[name] == before then
+            loaded[name] = models.listed(body)
           end
         end
       end
