@@ -202,7 +202,7 @@ class Pool:
                 self.admin(f"set server {row['pxname']}/{name} state {state}")
 
     def all_up(self, seconds: float = 15) -> None:
-        eventually(lambda: {self.status(name) for name in self.names} == {"UP"}, seconds)
+        eventually(lambda: {row["status"] for row in self.rows if row["svname"] != "BACKEND"} == {"UP"}, seconds)
 
     def all_slots(self) -> None:
         """Waits for those that came back until they have all their slots again."""

@@ -144,7 +144,8 @@ def test_when_all_are_down_a_client_is_told_so_at_once(balancer, host):
 
 @pytest.mark.timed
 def test_a_reload_takes_nothing_from_streams_and_queue(balancer, host):
-    streams = [balancer.call("greedy", tokens=200, stream=True) for _ in range(SLOTS + 2)]
+    balancer.all_slots()
+    streams = [balancer.call("greedy", tokens=400, stream=True) for _ in range(SLOTS + 2)]
     eventually(lambda: balancer.waiting == 2)
     host.check_output("systemctl reload haproxy")
     for call in join(streams):

@@ -144,6 +144,8 @@ def test_the_timeouts_for_an_answer_allow_minutes(fleet):
 def test_when_all_are_down_a_client_is_told_so_at_once(fleet):
     fleet.systemctl("stop", *fleet.names)
     try:
+        # Until it knows them all HAProxy tries one after the other, with pauses of a second.
+        eventually(lambda: all(fleet.status(name).startswith("DOWN") for name in fleet.names))
         (call,) = join([fleet.call("alice", path="/v1/chat/completions")])
         assert (call.status, call.retry_after) == (503, "5")
         assert "No model server" in json.loads(call.text)["error"]["message"]

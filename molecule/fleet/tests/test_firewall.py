@@ -9,6 +9,9 @@ import pytest
 import testinfra
 from lab_hosts import leave, listen, reaches
 
+# One run after the other, on however busy a machine.
+pytestmark = pytest.mark.timeout(900)
+
 GPU, EDGE = "gpu-02", "fleet-edge"
 PORTS = (11434, 11444)
 FREE = 8099
