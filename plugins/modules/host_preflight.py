@@ -147,6 +147,10 @@ options:
     elements: dict
     default: []
     suboptions: *bind
+  calendars:
+    description: Calendars of systemd's by the names of their variables. One that systemd does not understand is an error.
+    type: dict
+    default: {}
   passages:
     description: Directories that a user must be able to get to.
     type: list
@@ -466,6 +470,14 @@ def bound_by(module: AnsibleModule) -> dict[str, t.Any]:
     return {**one, "bounds": bounds}
 
 
+def calendar_problems(module: AnsibleModule, calendars: dict[str, str]) -> list[str]:
+    tool = module.get_bin_path("systemd-analyze")
+    wrong = [name for name, calendar in calendars.items() if tool and module.run_command([tool, "calendar", "--", calendar])[0]]
+    return [
+        f"{name} {calendars[name]!r} is not a calendar of systemd's: write one such as *-*-* 03:30, see man systemd.time." for name in wrong
+    ]
+
+
 def stale_units(module: AnsibleModule, names: list[str]) -> list[str]:
     tool = module.get_bin_path("systemctl")
     if not names or not tool:
@@ -506,6 +518,7 @@ def main() -> None:
                 "options": OPTIONS,
             },
             "binds": {"type": "list", "elements": "dict", "default": [], "options": OPTIONS},
+            "calendars": {"type": "dict", "default": {}},
             # No secret, whatever its name begins with.
             "passages": {
                 "type": "list",
@@ -564,6 +577,7 @@ def main() -> None:
     try:
         states = {state.name: state for state in Units(module.run_command).states(names)} if names else {}
         problems = release_problems(module, states[UNIT], params["release"]) if params["release"] else []
+        problems += calendar_problems(module, params["calendars"])
         if problems:
             module.fail_json(msg=" ".join(problems))
         stores = stores_of(module, declared)

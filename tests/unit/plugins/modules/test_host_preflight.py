@@ -63,6 +63,19 @@ def test_a_directory_that_the_user_cannot_get_to_is_one_sentence(tmp_path):
     assert result["msg"].endswith(", or choose another directory.")
 
 
+def test_calendars_that_systemd_does_not_understand_are_a_sentence_each(tmp_path, monkeypatch):
+    analyze = tmp_path / "systemd-analyze"
+    analyze.write_text('#!/bin/sh\ntest "$1 $2 $3" = "calendar -- *:0/15"\n')
+    analyze.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    result = call(calendars={"metrics_canary_loaded": "*:0/15", "metrics_canary_all": "every day"})
+    assert (
+        result["msg"]
+        == "metrics_canary_all 'every day' is not a calendar of systemd's: write one such as *-*-* 03:30, see man systemd.time."
+    )
+    assert not call(calendars={"metrics_canary_loaded": "*:0/15"})["changed"]
+
+
 def test_an_interface_that_is_not_there_is_one_sentence():
     result = call(bind={"bind": "no-such-if0", "variable": "ollama_bind"})
     assert result["msg"].startswith(
