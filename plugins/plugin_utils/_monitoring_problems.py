@@ -59,7 +59,7 @@ def _path_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 
 def _port_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    seen: dict[int, str] = {}
+    seen = {settings["metrics_port"]: "metrics_port"}
     for name in ("port", "alertmanager_port", "blackbox_port"):
         port = settings[name]
         if not 0 < port < 65536:
@@ -125,16 +125,27 @@ def _receiver_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 def _raw_problems(settings: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     raw = settings["alertmanager_config"]
     names = {entry.get("name") for entry in settings["alert_receivers"]}
-    own = raw.get("receivers") or []
+    own, route = raw.get("receivers") or [], raw.get("route") or {}
+    if not isinstance(own, list):
+        yield "monitoring_alertmanager_config.receivers is no list: write one, as Alertmanager wants it."
+        own = []
     for position, entry in enumerate(own):
         if not isinstance(entry, t.Mapping) or not entry.get("name"):
             yield f"monitoring_alertmanager_config.receivers[{position}] has no name: give it one."
         elif entry["name"] in names:
             yield f"monitoring_alertmanager_config.receivers[{position}] is called {entry['name']}, as one of monitoring_alert_receivers is: rename one."
     known = {*names, "nobody", *(entry.get("name") for entry in own if isinstance(entry, t.Mapping))}
-    for name in _named(raw.get("route") or {}):
+    if not _is_route(route):
+        yield "monitoring_alertmanager_config.route is no dictionary, or its routes are no list of such: write it as Alertmanager wants it."
+        route = {}
+    for name in _named(route):
         if name not in known:
             yield f"monitoring_alertmanager_config.route names the receiver {name!r}, which nobody declares: declare it, or correct the name."
+
+
+def _is_route(value: t.Any) -> bool:
+    inner = (value.get("routes") or []) if isinstance(value, t.Mapping) else None
+    return isinstance(inner, list) and all(map(_is_route, inner))
 
 
 def _named(route: t.Mapping[str, t.Any]) -> t.Iterator[str]:
